@@ -1,0 +1,387 @@
+"""How each proxy is configured for the two jobs, started, and asked for its processor time.
+
+Every proxy runs in one process (plus what it needs beside it) on one processor, with one event loop, and serves two
+jobs at two addresses:
+
+  plain   pass the request on and the response back
+  duties  know the caller by an API key out of 100, refuse others, and record the request: who, what, status, octets,
+          time
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+import zlib
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Failure(Exception):
+    """Something that a person has to mend."""
+
+
+def make_keys(count, seed):
+    """API keys of cloudwright's form: a name, a secret and a checksum (CRC-32) in Crockford's base 32."""
+    generator = random.Random(seed)
+    keys = []
+    for _ in range(count):
+        name = "".join(generator.choice(ALPHABET) for _ in range(8))
+        secret = "".join(generator.choice(ALPHABET) for _ in range(32))
+        text = f"cw_{name}_{secret}"
+        checksum = zlib.crc32(text.encode())
+        keys.append(text + "".join(ALPHABET[checksum >> (25 - 5 * place) & 31] for place in range(6)))
+    return keys
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(what, ready, process, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if process.poll() is not None:
+            raise Failure(f"{what} ended with status {process.returncode} instead of serving")
+        if time.monotonic() > deadline:
+            raise Failure(f"{what} did not serve within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+def answers(port):
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def processor_times(process_ids):
+    """User and system seconds that these processes have used, ended threads included."""
+    user = system = 0
+    for process_id in process_ids:
+        with open(f"/proc/{process_id}/stat", encoding="ascii") as file:
+            fields = file.read().rpartition(")")[2].split()
+        user += int(fields[11])
+        system += int(fields[12])
+    return user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
+
+
+def thread_times(process_id, name):
+    """Seconds that the threads with this name prefix have used, to the nanosecond."""
+    total = 0
+    for thread in os.listdir(f"/proc/{process_id}/task"):
+        try:
+            with open(f"/proc/{process_id}/task/{thread}/comm", encoding="utf-8") as file:
+                if not file.read().startswith(name):
+                    continue
+            with open(f"/proc/{process_id}/task/{thread}/schedstat", encoding="ascii") as file:
+                total += int(file.read().split()[0])
+        except FileNotFoundError:
+            continue
+    return total / 1e9
+
+
+def children(process_id):
+    with open(f"/proc/{process_id}/task/{process_id}/children", encoding="ascii") as file:
+        return [int(child) for child in file.read().split()]
+
+
+class Proxy:
+    """A proxy under test."""
+
+    name = ""
+    program = ""
+    remedy = ""
+    jobs = ("plain", "duties")
+
+    def __init__(self, directory, cpu):
+        self.directory = os.path.join(directory, self.name)
+        os.makedirs(self.directory)
+        self.cpu = cpu
+        self.process = None
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+        return self.path(name)
+
+    def launch(self, command):
+        with open(self.path("output.log"), "wb") as log:
+            self.process = subprocess.Popen(
+                ["taskset", "-c", str(self.cpu), *command], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+
+    def output(self):
+        with open(self.path("output.log"), encoding="utf-8", errors="replace") as file:
+            return file.read()[-2000:]
+
+    def start(self, backends, keys):
+        raise NotImplementedError
+
+    def url(self, job):
+        raise NotImplementedError
+
+    def measured_processes(self):
+        return [self.process.pid, *children(self.process.pid)]
+
+    def loop_seconds(self):
+        """Of the event loops alone, where they can be told from the rest of the process."""
+        return None
+
+    def version(self):
+        return ""
+
+    def records(self):
+        """Requests of the job `duties` that were recorded; after the proxy has stopped."""
+        with open(self.path("usage.log"), "rb") as file:
+            return sum(1 for _ in file)
+
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Floor(Proxy):
+    """A loop that only passes octets: the kernel's share of any proxy."""
+
+    name = "floor"
+    jobs = ("plain",)
+
+    def start(self, backends, keys):
+        program = self.path("shuttle")
+        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shuttle.c")
+        subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+        self.launch([program, *map(str, backends)])
+        wait_for(self.name, lambda: self.output().endswith("\n"), self.process)
+        self.port = int(self.output())
+
+    def url(self, job):
+        return f"http://127.0.0.1:{self.port}/{job}"
+
+    def version(self):
+        return "octets passed on unread"
+
+
+class Cloudwright(Proxy):
+    name = "cloudwright"
+    remedy = "build it with `swift build -c release --product cloudwright`, or name it with --cloudwright"
+
+    def __init__(self, directory, cpu, program):
+        super().__init__(directory, cpu)
+        self.program = program
+        self.address = ""
+
+    def start(self, backends, keys):
+        endpoints = ", ".join(f"'127.0.0.1:{port}'" for port in backends)
+        documents = [f"""
+apiVersion: cloudwright/v1
+kind: Cloud
+metadata: {{name: benchmark}}
+spec:
+  dataDirectory: {self.path('data')}
+  gateway: {{listeners: ['127.0.0.1:0'], loops: 1}}
+  administration: {{address: '127.0.0.1:0'}}
+"""]
+        for job, access in (("plain", "anonymous"), ("duties", "required")):
+            documents.append(f"""
+apiVersion: cloudwright/v1
+kind: CloudService
+metadata: {{name: {job}}}
+spec:
+  routes: [{{path: /{job}}}]
+  access: {access}
+  endpoints: [{endpoints}]
+  loadBalancing: {{algorithm: round-robin, slowStart: 0s}}
+""")
+        for place, key in enumerate(keys):
+            digest = hashlib.sha256(key.encode()).hexdigest()
+            documents.append(f"""
+apiVersion: cloudwright/v1
+kind: CloudConsumer
+metadata: {{name: consumer-{place}}}
+spec:
+  credentials: [{{id: key-{place}, prefix: {key[:11]}, digest: {digest}}}]
+""")
+        configuration = self.write("cloud.yaml", "---".join(documents))
+        announcement = self.path("announcement.json")
+        self.launch([
+            self.program, "serve", "-f", configuration, "--announce", announcement, "--log-level", "warning",
+            "--administrator-token-file", self.path("token"), "--drain-seconds", "2"])
+        wait_for(self.name, lambda: os.path.exists(announcement), self.process)
+        with open(announcement, encoding="utf-8") as file:
+            self.address = json.load(file)["gateway"][0]
+
+    def url(self, job):
+        return f"http://{self.address}/{job}"
+
+    def loop_seconds(self):
+        return thread_times(self.process.pid, "gateway")
+
+    def records(self):
+        with contextlib.closing(sqlite3.connect(self.path("data/log.sqlite"))) as database:
+            return database.execute("SELECT count(*) FROM usage WHERE service = 'duties'").fetchone()[0]
+
+    def version(self):
+        return subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
+
+
+class Nginx(Proxy):
+    name = "nginx"
+    program = "nginx"
+    remedy = "apt-get install nginx-light"
+
+    def start(self, backends, keys):
+        self.ports = {"plain": free_port(), "duties": free_port()}
+        servers = "".join(f"server 127.0.0.1:{port}; " for port in backends)
+        entries = "\n".join(f"    '{key}' 'consumer-{place}';" for place, key in enumerate(keys))
+        configuration = self.write("nginx.conf", f"""
+worker_processes 1;
+daemon off;
+pid {self.path('pid')};
+error_log {self.path('error.log')} warn;
+events {{ worker_connections 4096; }}
+http {{
+  client_body_temp_path {self.path('body')}; proxy_temp_path {self.path('proxy')};
+  fastcgi_temp_path {self.path('fastcgi')}; uwsgi_temp_path {self.path('uwsgi')}; scgi_temp_path {self.path('scgi')};
+  access_log off;
+  keepalive_requests 1000000000;
+  proxy_http_version 1.1;
+  proxy_set_header Connection "";
+  proxy_set_header Host $host;
+  upstream backends {{ {servers} keepalive 128; keepalive_requests 1000000000; }}
+  map_hash_bucket_size 128;
+  map $http_x_api_key $consumer {{
+    default '';
+{entries}
+  }}
+  log_format usage '$request_id $consumer $msec $request_method $uri $status $request_length $bytes_sent '
+                   '$request_time $upstream_addr';
+  server {{
+    listen 127.0.0.1:{self.ports['plain']};
+    location / {{ proxy_pass http://backends; }}
+  }}
+  server {{
+    listen 127.0.0.1:{self.ports['duties']};
+    access_log {self.path('usage.log')} usage buffer=64k flush=1s;
+    proxy_set_header X-API-Key "";
+    proxy_set_header X-Request-ID $request_id;
+    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+    if ($consumer = '') {{ return 401; }}
+    location / {{ proxy_pass http://backends; }}
+  }}
+}}
+""")
+        self.launch([self.program, "-p", self.directory, "-c", configuration])
+        wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
+
+    def url(self, job):
+        return f"http://127.0.0.1:{self.ports[job]}/{job}"
+
+    def version(self):
+        return subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stderr.strip()
+
+
+class HAProxy(Proxy):
+    name = "haproxy"
+    program = "haproxy"
+    remedy = "apt-get install haproxy"
+
+    def start(self, backends, keys):
+        self.ports = {"plain": free_port(), "duties": free_port()}
+        self.sink = LogSink(self.path("log.sock"), self.path("usage.log"))
+        servers = "\n".join(f"  server backend{place} 127.0.0.1:{port}" for place, port in enumerate(backends))
+        entries = self.write("keys.map", "".join(f"{key} consumer-{place}\n" for place, key in enumerate(keys)))
+        configuration = self.write("haproxy.cfg", f"""
+global
+  nbthread 1
+  maxconn 4096
+  log {self.path('log.sock')} len 512 format raw local0
+defaults
+  mode http
+  timeout connect 1s
+  timeout client 60s
+  timeout server 60s
+  option http-keep-alive
+  http-reuse always
+frontend plain
+  bind 127.0.0.1:{self.ports['plain']}
+  default_backend backends
+frontend duties
+  bind 127.0.0.1:{self.ports['duties']}
+  log global
+  unique-id-format %{{+X}}o%ci%cp%ts%rt
+  unique-id-header X-Request-ID
+  option forwardfor
+  http-request set-var(txn.consumer) req.hdr(x-api-key),map_str({entries})
+  http-request deny deny_status 401 unless {{ var(txn.consumer) -m found }}
+  http-request del-header x-api-key
+  log-format "%ID %[var(txn.consumer)] %Ts.%ms %HM %HP %ST %U %B %Ta %s"
+  default_backend backends
+backend backends
+  balance roundrobin
+{servers}
+""")
+        self.launch([self.program, "-f", configuration])
+        wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
+
+    def url(self, job):
+        return f"http://127.0.0.1:{self.ports[job]}/{job}"
+
+    def version(self):
+        output = subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stdout
+        return output.splitlines()[0] if output else ""
+
+    def stop(self):
+        super().stop()
+        time.sleep(0.5)
+        if hasattr(self, "sink"):
+            self.sink.stop()
+
+
+class LogSink:
+    """Receives HAProxy's log datagrams, as a log daemon would, on the load's processor; its time is not HAProxy's."""
+
+    PROGRAM = """
+import signal, socket, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+sink = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+sink.bind(sys.argv[1])
+print("bound", flush=True)
+with open(sys.argv[2], "wb", buffering=65536) as file:
+    while True:
+        file.write(sink.recv(65536) + b"\\n")
+"""
+
+    def __init__(self, address, file):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", self.PROGRAM, address, file], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
+        self.process.stdout.readline()
+
+    def stop(self):
+        """Lets it write out what it has."""
+        self.process.terminate()
+        self.process.wait()
+
+
+def find(proxy_class, program=None):
+    """The program's path, or None."""
+    return shutil.which(program or proxy_class.program)

@@ -1,0 +1,99 @@
+/* The floor: one thread that passes octets between a client and a backend of its own and understands none of them.
+ * What it costs is the kernel's share of any proxy. Arguments are the ports of the backends; prints the port that it
+ * was given. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { MAXIMUM_CONNECTIONS = 4096, BUFFER = 65536 };
+
+/* The other side of each connection, or -1. */
+static int peers[MAXIMUM_CONNECTIONS];
+static int set;
+
+static void die(const char *what) {
+    perror(what);
+    exit(1);
+}
+
+static struct sockaddr_in loopback(int port) {
+    return (struct sockaddr_in){
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+}
+
+static void watch(int connection, int peer) {
+    int on = 1;
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = connection};
+    if (connection >= MAXIMUM_CONNECTIONS) die("too many connections");
+    setsockopt(connection, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    peers[connection] = peer;
+    if (epoll_ctl(set, EPOLL_CTL_ADD, connection, &event) != 0) die("epoll_ctl");
+}
+
+static void end(int connection) {
+    int peer = peers[connection];
+    peers[connection] = -1;
+    close(connection);
+    if (peer >= 0) {
+        peers[peer] = -1;
+        close(peer);
+    }
+}
+
+/* Messages are small and read at once, so a peer that does not take one whole is given up. */
+static void pass(int connection) {
+    static char octets[BUFFER];
+    int peer = peers[connection];
+    if (peer < 0) return;
+    ssize_t count = recv(connection, octets, sizeof octets, MSG_DONTWAIT);
+    if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (count <= 0 || send(peer, octets, (size_t)count, MSG_NOSIGNAL | MSG_DONTWAIT) != count) end(connection);
+}
+
+static void accept_one(int listener, int backend_port) {
+    int client = accept(listener, NULL, NULL);
+    if (client < 0) return;
+    int backend = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = loopback(backend_port);
+    if (backend < 0 || connect(backend, (struct sockaddr *)&address, sizeof address) != 0) die("connect");
+    watch(client, backend);
+    watch(backend, client);
+}
+
+int main(int count, char **arguments) {
+    if (count < 2) {
+        fprintf(stderr, "usage: shuttle backend-port...\n");
+        return 2;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in address = loopback(0);
+    socklen_t length = sizeof address;
+    if (listener < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) != 0) die("bind");
+    if (listen(listener, 1024) != 0 || getsockname(listener, (struct sockaddr *)&address, &length) != 0) die("listen");
+    printf("%d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    set = epoll_create1(0);
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
+    if (set < 0 || epoll_ctl(set, EPOLL_CTL_ADD, listener, &event) != 0) die("epoll");
+    struct epoll_event ready[256];
+    for (int next = 0;;) {
+        int found = epoll_wait(set, ready, 256, -1);
+        if (found < 0 && errno != EINTR) die("epoll_wait");
+        for (int i = 0; i < found; i++) {
+            if (ready[i].data.fd == listener) {
+                accept_one(listener, atoi(arguments[1 + next++ % (count - 1)]));
+            } else {
+                pass(ready[i].data.fd);
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+extension API {
+    /// Whether a physical server can be used.
+    public enum HostPhase: String, WireEnumeration {
+        case unknown
+        case up
+        case suspect
+        case confirmed
+        case fencing
+        case fenced
+        case recovering
+    }
+
+    /// How a virtual server is.
+    public enum VirtualServerPhase: String, WireEnumeration {
+        case starting
+        case running
+        case suspended
+        case stopping
+        case unconfirmed
+    }
+
+    /// How a virtual server is moved.
+    public enum MigrationMode: String, WireEnumeration {
+        case live
+        case suspended
+    }
+
+    /// A machine with a hypervisor, and what is left of it.
+    public struct PhysicalServer: WireType {
+        public var id: String
+        public var phase: HostPhase
+        public var maintenance: Bool
+        public var hypervisor: String
+        public var version: String?
+        public var cpuMillicores: Int
+        public var cpuMillicoresUsed: Int
+        public var memoryBytes: Int64
+        public var memoryBytesUsed: Int64
+        public var virtualServers: Int
+        public var labels: [String: String]
+
+        public init(
+            id: String, phase: HostPhase, maintenance: Bool, hypervisor: String, version: String? = nil,
+            cpuMillicores: Int, cpuMillicoresUsed: Int, memoryBytes: Int64, memoryBytesUsed: Int64,
+            virtualServers: Int, labels: [String: String]
+        ) {
+            self.id = id
+            self.phase = phase
+            self.maintenance = maintenance
+            self.hypervisor = hypervisor
+            self.version = version
+            self.cpuMillicores = cpuMillicores
+            self.cpuMillicoresUsed = cpuMillicoresUsed
+            self.memoryBytes = memoryBytes
+            self.memoryBytesUsed = memoryBytesUsed
+            self.virtualServers = virtualServers
+            self.labels = labels
+        }
+
+        public static let summary = "A machine with a hypervisor, and what is left of it."
+        public static let fields = [
+            "id": "Its name.",
+            "phase": "Whether it can be used: observed.",
+            "maintenance": "Whether it takes no new virtual servers: commanded.",
+            "hypervisor": "Where its hypervisor answers.",
+            "version": "Of its hypervisor; absent before it has answered.",
+            "cpuMillicores": "Thousandths of a processor that the cloud may use.",
+            "cpuMillicoresUsed": "What its virtual servers hold of them, those on their way to it included.",
+            "memoryBytes": "Memory that the cloud may use.",
+            "memoryBytesUsed": "What its virtual servers hold of it.",
+            "virtualServers": "How many it has.",
+            "labels": "What placement rules can ask for.",
+        ]
+    }
+
+    /// A virtual server and where it is.
+    public struct VirtualServer: WireType {
+        public var instance: String
+        public var service: String
+        public var name: String
+        public var uuid: String
+        public var host: String
+        public var phase: VirtualServerPhase
+        public var address: String
+        public var virtualCPUs: Int
+        public var cpuMillicores: Int
+        public var memoryBytes: Int64
+        public var destination: String?
+        public var bytesTransferred: Int64?
+        public var bytesRemaining: Int64?
+
+        public init(
+            instance: String, service: String, name: String, uuid: String, host: String, phase: VirtualServerPhase,
+            address: String, virtualCPUs: Int, cpuMillicores: Int, memoryBytes: Int64, destination: String? = nil,
+            bytesTransferred: Int64? = nil, bytesRemaining: Int64? = nil
+        ) {
+            self.instance = instance
+            self.service = service
+            self.name = name
+            self.uuid = uuid
+            self.host = host
+            self.phase = phase
+            self.address = address
+            self.virtualCPUs = virtualCPUs
+            self.cpuMillicores = cpuMillicores
+            self.memoryBytes = memoryBytes
+            self.destination = destination
+            self.bytesTransferred = bytesTransferred
+            self.bytesRemaining = bytesRemaining
+        }
+
+        public static let summary = "A virtual server and where it is."
+        public static let fields = [
+            "instance": "The service instance that it is; commands name it by this.",
+            "service": "The service that it implements.",
+            "name": "Its name at the hypervisor.",
+            "uuid": "Its identity at the hypervisor.",
+            "host": "The physical server that has it.",
+            "phase": "How it is.",
+            "address": "Its address.",
+            "virtualCPUs": "Its virtual processors.",
+            "cpuMillicores": "Thousandths of a processor that it holds of its host.",
+            "memoryBytes": "Its memory.",
+            "destination": "Where it is being moved; absent otherwise.",
+            "bytesTransferred": "What has been copied there.",
+            "bytesRemaining": "What is still to be copied.",
+        ]
+    }
+
+    /// Where and how a virtual server is to be moved.
+    public struct Migration: WireType {
+        public var host: String?
+        public var mode: MigrationMode?
+        public var maximumDowntimeMilliseconds: Int64?
+        public var bandwidthMebibytesPerSecond: Int?
+
+        public init(
+            host: String? = nil, mode: MigrationMode? = nil, maximumDowntimeMilliseconds: Int64? = nil,
+            bandwidthMebibytesPerSecond: Int? = nil
+        ) {
+            self.host = host
+            self.mode = mode
+            self.maximumDowntimeMilliseconds = maximumDowntimeMilliseconds
+            self.bandwidthMebibytesPerSecond = bandwidthMebibytesPerSecond
+        }
+
+        public static let summary = "Where and how a virtual server is to be moved."
+        public static let fields = [
+            "host": "The destination; absent for the best one.",
+            "mode": "`live` while it runs, which is usual, or `suspended`.",
+            "maximumDowntimeMilliseconds": "The pause that the last part of a live migration may take; usually 300.",
+            "bandwidthMebibytesPerSecond": "Absent for no limit.",
+        ]
+    }
+}

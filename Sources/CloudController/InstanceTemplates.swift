@@ -1,0 +1,94 @@
+import CloudModel
+
+/// 64-bit FNV-1a over all that an instance is started with, so that a changed template is told from the same one.
+private struct TemplateDigest {
+    private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+
+    mutating func add(_ text: String) {
+        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        // Ends each text, so that parts cannot be shifted between neighbours.
+        hash = (hash ^ 0xFF) &* 0x100_0000_01B3
+    }
+
+    mutating func add(_ number: Int?) { add(number.map(String.init) ?? "") }
+    mutating func add(_ size: ByteCount?) { add(size.map { String($0.bytes) } ?? "") }
+
+    var text: String { String(hash, radix: 16) }
+}
+
+extension ProcessTemplate {
+    /// Not over `stopGrace`, which is applied when it stops.
+    var digest: String {
+        var digest = TemplateDigest()
+        for word in command { digest.add(word) }
+        for name in environment.keys.sorted() { digest.add("\(name)=\(environment[name] ?? "")") }
+        digest.add(workingDirectory ?? "")
+        digest.add(outputLimit)
+        digest.add(limits.cpuMillicores)
+        digest.add(limits.memory)
+        return digest.text
+    }
+}
+
+extension VirtualServerTemplate {
+    /// Not over what counts only when it is placed or stopped.
+    var digest: String {
+        var digest = TemplateDigest()
+        digest.add(flavor.virtualCPUs)
+        digest.add(flavor.cpuMillicores)
+        digest.add(flavor.memory)
+        digest.add(flavor.maximumVirtualCPUs)
+        digest.add(flavor.maximumMemory)
+        for disk in disks {
+            digest.add(disk.path)
+            digest.add(disk.format.rawValue)
+            digest.add(disk.image ?? "")
+            digest.add(disk.imageFormat?.rawValue ?? "")
+            digest.add(disk.size)
+        }
+        for text in [bridge, directBoot?.kernel, directBoot?.initialRamdisk, directBoot?.commandLine] {
+            digest.add(text ?? "")
+        }
+        for text in [seed?.userData, seed?.metaData, seed?.networkConfig] { digest.add(text ?? "") }
+        digest.add(Int(port))
+        return digest.text
+    }
+}
+
+extension CloudService {
+    var virtualServerTemplate: VirtualServerTemplate? {
+        if case .virtualServer(let template) = instances { template } else { nil }
+    }
+
+    var fixedEndpoints: [Endpoint]? {
+        if case .endpoints(let endpoints) = instances { endpoints } else { nil }
+    }
+
+    /// Of what instances are started from; nil for fixed endpoints.
+    var templateDigest: String? {
+        switch instances {
+        case .process(let template): template.digest
+        case .virtualServer(let template): template.digest
+        case .endpoints: nil
+        }
+    }
+
+    var stopGrace: TimeSpan? {
+        switch instances {
+        case .process(let template): template.stopGrace
+        case .virtualServer(let template): template.stopGrace
+        case .endpoints: nil
+        }
+    }
+
+    /// What one instance holds, for the books.
+    var instanceResources: ResourceLimits {
+        switch instances {
+        case .process(let template): template.limits
+        case .virtualServer(let template):
+            ResourceLimits(
+                cpuMillicores: template.flavor.resources.cpuMillicores, memory: template.flavor.memory)
+        case .endpoints: ResourceLimits()
+        }
+    }
+}

@@ -1,0 +1,157 @@
+import CloudModel
+import Failover
+
+/// Health checks and what they change.
+extension ServiceSupervisor {
+    /// Beyond a check's own timeout, before its answer is given up.
+    private static let answerMargin = TimeSpan.seconds(1)
+
+    /// One check, unless one is under way.
+    mutating func probe(_ index: Int, _ context: inout StepContext) {
+        members[index].probeDueAt = nil
+        let instance = members[index].instance
+        guard members[index].probeOverdueAt == nil, let endpoint = instance.endpoint,
+            instance.phase == .starting || instance.phase == .running
+        else { return }
+        members[index].checksAgainAtOnce = false
+        members[index].probeOverdueAt = context.steady + service.healthCheck.timeout + Self.answerMargin
+        context.act(
+            .probe(instance.id, incarnation: instance.incarnation, endpoint: endpoint, check: service.healthCheck))
+    }
+
+    mutating func probed(_ id: InstanceID, _ incarnation: Int, _ failure: String?, _ context: inout StepContext) {
+        // Without a check under way the answer is late or doubled.
+        guard let index = current(id, incarnation), members[index].probeOverdueAt != nil else { return }
+        guard let failure else { return settle(index, .passed, "", &context) }
+        // What stands still because it was told to has not failed.
+        if members[index].instance.virtualServer?.isSuspended == true {
+            members[index].probeOverdueAt = nil
+            members[index].probeDueAt = context.steady + context.jittered(service.healthCheck.interval)
+            return
+        }
+        settle(index, failure.hasPrefix("timed out") ? .timedOut : .failed, failure, &context)
+    }
+
+    /// Draws the conclusions of one check.
+    mutating func settle(
+        _ index: Int, _ result: FailureDetector.CheckResult, _ reason: String, _ context: inout StepContext
+    ) {
+        members[index].probeOverdueAt = nil
+        let check = service.healthCheck
+        let starts = members[index].isManaged && members[index].instance.phase == .starting
+        // One that is starting has until its start timeout to pass its first check.
+        let change = starts && result != .passed ? nil : members[index].detector.checked(result, check)
+        if members[index].checksAgainAtOnce {
+            members[index].probeDueAt = context.steady
+        } else {
+            members[index].probeDueAt = context.steady + context.jittered(members[index].detector.pause(check))
+        }
+        switch change {
+        case .wentUp: cameUp(index, &context)
+        case .wentDown: wentDown(index, reason, &context)
+        case nil:
+            if members[index].heldSince != nil, !members[index].detector.onlyTimeouts {
+                // It answers, and says no: nothing speaks for keeping it in the balance any more.
+                implementationFailed(index, "its check fails: \(reason)", hasExited: false, &context)
+            }
+        }
+    }
+
+    private mutating func cameUp(_ index: Int, _ context: inout StepContext) {
+        needsReconciliation = true
+        let wasHeld = members[index].heldSince != nil
+        members[index].heldSince = nil
+        members[index].heldUntil = nil
+        members[index].startDeadline = nil
+        members[index].instance.phase = .running
+        members[index].instance.operational = .up
+        let instance = members[index].instance
+        members[index].stableAt = context.steady + RecoveryTrack.stableAfter
+        if wasHeld {
+            context.record(
+                "instance.up", service: id, instance: instance.id, "\(instance.id) passes its checks again")
+        } else {
+            members[index].instance.upSince = context.now
+            context.record(
+                "instance.up", service: id, instance: instance.id, "\(instance.id) is up",
+                ["incarnation": String(instance.incarnation), "role": instance.role.rawValue])
+        }
+        if members[index].destination == nil { succeedOperations(of: index, kind: .restart, &context) }
+        if !wasHeld { recordTakeover(index, &context) }
+        if !wasHeld, let incident = members[index].incident { recordRecovery(index, incident, &context) }
+        // Those that were kept only because nothing else was up give way.
+        for id in members.filter({ $0.heldSince != nil }).map(\.id) {
+            guard let held = self.index(of: id) else { continue }
+            implementationFailed(held, "its checks time out", hasExited: false, &context)
+        }
+    }
+
+    private mutating func wentDown(_ index: Int, _ reason: String, _ context: inout StepContext) {
+        needsReconciliation = true
+        members[index].instance.operational = .down
+        members[index].stableAt = nil
+        guard members[index].instance.phase == .running else {
+            context.record(
+                "instance.down", service: id, instance: members[index].id,
+                "\(members[index].id) does not pass its checks: \(reason)")
+            return
+        }
+        guard members[index].destination == nil else { return }
+        let others = members.indices.count { other in
+            other != index && members[other].isUp && members[other].destination == nil
+                && members[other].instance.administrative == .enabled
+        }
+        if PanicRule.holds(members[index].detector, otherInstancesUp: others), members[index].published != nil {
+            members[index].heldSince = context.steady
+            members[index].heldUntil = members[index].isManaged ? context.steady + PanicRule.grace : nil
+            context.record(
+                "instance.down", service: id, instance: members[index].id,
+                "\(members[index].id) times out but keeps its work: no other instance is up",
+                ["reason": reason])
+            return
+        }
+        implementationFailed(index, "its check fails: \(reason)", hasExited: false, &context)
+    }
+
+    /// An instance has been kept in the balance, timing out, for long enough: it hangs.
+    mutating func holdEnded(_ index: Int, _ context: inout StepContext) {
+        guard let since = members[index].heldSince else { return members[index].heldUntil = nil }
+        let recovering = members.contains { $0.heldSince == nil && $0.incident != nil && !$0.isUp }
+        if recovering, context.steady - since < PanicRule.longestHold {
+            members[index].heldUntil = context.steady + .seconds(1)
+            return
+        }
+        let span = (context.steady - since).text
+        implementationFailed(index, "its checks have timed out for \(span)", hasExited: false, &context)
+    }
+
+    /// What a failed request says of the instance that it was sent to.
+    mutating func trafficFailed(
+        _ id: InstanceID, _ failure: BackendFailure, at time: Timestamp, _ context: inout StepContext
+    ) {
+        guard let index = index(of: id), members[index].instance.phase == .running else { return }
+        // A sign from before it came up is its predecessor's.
+        if let upSince = members[index].instance.upSince, time < upSince { return }
+        guard members[index].detector.trafficFailed(failure, service.healthCheck) else { return }
+        touch(index)
+        if members[index].probeOverdueAt != nil {
+            members[index].checksAgainAtOnce = true
+        } else {
+            // Not faster than the fast interval, however many requests fail.
+            let soonest = context.steady
+            members[index].probeDueAt = min(members[index].probeDueAt ?? soonest, soonest)
+        }
+    }
+
+    /// It has stayed up: what was is forgotten, and the next failure is told anew.
+    mutating func becameStable(_ index: Int, _ context: inout StepContext) {
+        members[index].stableAt = nil
+        members[index].recovery.becameStable()
+        if let incident = members[index].incident {
+            members[index].incident = nil
+            members[index].failedAt = nil
+            closeFailure(incident, &context)
+        }
+        if breaker.startSucceeded() { closeBreaker(&context) }
+    }
+}

@@ -1,0 +1,250 @@
+extension ConfigurationSchema {
+    static let serviceSections = [
+        service, route, process, limits, virtualServer, virtualDisk, placement, constraints, scaling, scalingPolicy,
+        healthCheck, httpProbe, loadBalancing, restart, loginRule, principal, credentialFields, success, headerSign,
+        jsonSign, requests, instanceTLS, instanceCertificate,
+    ]
+
+    static let service = Section(
+        title: "CloudService: spec",
+        fields: [
+            Field(
+                "owner", "name of a `CloudConsumer`", none,
+                "Who rents the service and pays for its instances' time; without it the operator."),
+            Field("routes", "list of mappings", required, "Which requests are for the service."),
+            Field(
+                "access", "`required`, `anonymous`", "required",
+                "Whether callers need an API key. A key that is presented must be good in either case."),
+            Field(
+                "process", "mapping", none,
+                "Instances are processes on this machine. One of this, `virtualServer` and `endpoints`."),
+            Field("virtualServer", "mapping", none, "Instances are virtual servers on the `PhysicalServer`s."),
+            Field(
+                "endpoints", "list of `address:port`", none,
+                "Instances are addresses that somebody else runs: checked, never started or stopped."),
+            Field("constraints", "mapping", none, "The limits of the workload."),
+            Field("scaling", "mapping", none, "How the number of instances follows the load."),
+            Field("healthCheck", "mapping", none, "How instances are asked whether they work."),
+            Field("loadBalancing", "mapping", none, "How requests are spread over the instances."),
+            Field("restart", "mapping", none, "How failed instances are started again."),
+            Field("loginRules", "list of mappings", none, "Which requests are logins, for the audit monitor."),
+            Field("requests", "mapping", none, "How the gateway treats the service's requests."),
+        ])
+
+    static let route = Section(
+        title: "CloudService: spec.routes[]",
+        fields: [
+            Field(
+                "host", "host name", none,
+                "Without port; `*.example.org` matches every name below; without it every host matches."),
+            Field("path", "path", "/", "A prefix of whole segments: `/a` matches `/a` and `/a/b`, not `/ab`."),
+        ])
+
+    static let process = Section(
+        title: "CloudService: spec.process",
+        fields: [
+            Field(
+                "command", "list of text", required,
+                "Program and arguments. `{port}`, `{instance}` and `{service}` are replaced; `{port}` must be here or "
+                    + "in `environment`."),
+            Field(
+                "environment", "mapping of text", none,
+                "Added to PATH, HOME and LANG; the same placeholders are replaced."),
+            Field(
+                "workingDirectory", "absolute path", none,
+                "Where the process starts; without it a directory of its own."),
+            Field("outputLimit", "size", "10MiB", "Where captured output rotates; one older file is kept."),
+            Field("stopGrace", "duration", "10s", "Between SIGTERM and SIGKILL."),
+            Field("limits", "mapping", none, "What one instance may use."),
+        ])
+
+    static let limits = Section(
+        title: "CloudService: spec.process.limits",
+        fields: [
+            Field("cpuMillicores", "integer, thousandths of a processor", none, "500 is half a processor."),
+            Field("memory", "size", none, "The memory of one instance."),
+        ])
+
+    static let constraints = Section(
+        title: "CloudService: spec.constraints",
+        fields: [
+            Field("minimumInstances", "integer", "1", "At least this many instances run, standbys not counted."),
+            Field(
+                "maximumInstances", "integer", "1",
+                "Never more instances than this, whatever their phase. With `endpoints` the default is their number."),
+            Field(
+                "concurrentRequestsPerInstance", "integer", none,
+                "Requests in flight that one instance takes at once."),
+            Field("activeConsumersPerInstance", "integer", none, "Consumers that one instance serves at once."),
+            Field("consumerHold", "duration", "0s", "How long a consumer keeps its place after its last request."),
+            Field("concurrentRequestsPerConsumer", "integer", none, "Requests in flight of one consumer."),
+            Field("requestsPerSecondPerConsumer", "integer", none, "Requests per second of one consumer, sustained."),
+            Field(
+                "burstPerConsumer", "integer", none,
+                "Requests that one consumer may make at once beyond the rate (the token bucket's depth)."),
+            Field("queueLength", "integer", "1000", "Admitted requests that may wait for an instance; more get 503."),
+            Field("queueTimeout", "duration", "15s", "How long an admitted request waits for an instance."),
+            Field(
+                "maximumWait", "duration", "5m", "The longest wait that a consumer may ask for with `Prefer: wait=N`."),
+        ])
+
+    static let scaling = Section(
+        title: "CloudService: spec.scaling",
+        fields: [
+            Field(
+                "targetUtilisationPercent", "integer, percent", "70",
+                "The part of `concurrentRequestsPerInstance` to aim at."),
+            Field(
+                "targetConcurrency", "integer", none,
+                "Requests in flight per instance to aim at where no constraint gives a capacity."),
+            Field("scaleOutCooldown", "duration", "3s", "No second scale-out within this time, unless requests wait."),
+            Field(
+                "scaleInStabilisation", "duration", "5m", "Scale in only to the highest count wanted in this window."),
+            Field(
+                "tolerancePercent", "integer, percent", "10", "How far the count may be off before anything is done."),
+            Field(
+                "policy", "mapping", none,
+                "How the demand is turned into a count; without it each sample by itself, at the target."),
+        ])
+
+    static let scalingPolicy = Section(
+        title: "CloudService: spec.scaling.policy",
+        fields: [
+            Field(
+                "kind",
+                "`horizontal`, `target-tracking`, `step`, `panic-window`, `react`, `regression`, `histogram`, "
+                    + "`seasonal`, `queueing`, `experts`, `tournament`", required,
+                "The policy; `docs/autoscaling.md` compares them."),
+            Field(
+                "decisionInterval", "duration", "15s",
+                "How often the policy decides; the highest sample in between counts."),
+            Field("startupTime", "duration", "30s", "From a decision to an instance that serves."),
+            Field(
+                "missBudgetPerMille", "integer, thousandths", "10",
+                "The part of the time in which demand may exceed supply; `experts` and `tournament` aim at it."),
+        ])
+
+    static let healthCheck = Section(
+        title: "CloudService: spec.healthCheck",
+        fields: [
+            Field("http", "mapping", none, "A GET; without it a TCP connection that is accepted passes."),
+            Field("interval", "duration", "2s", "Between checks."),
+            Field("fastInterval", "duration", "200ms", "Between checks of an instance that is starting or in doubt."),
+            Field("timeout", "duration", "1s", "How long one check may take."),
+            Field("rise", "integer", "2", "Passed checks in a row that make a down instance up."),
+            Field("fall", "integer", "3", "Failed checks in a row that make an up instance down."),
+        ])
+
+    static let httpProbe = Section(
+        title: "CloudService: spec.healthCheck.http",
+        fields: [
+            Field("path", "path", required, "What is asked for; a query is allowed."),
+            Field("status", "status, or a range like `200-399`", "200-299", "The answers that pass."),
+        ])
+
+    static let loadBalancing = Section(
+        title: "CloudService: spec.loadBalancing",
+        fields: [
+            Field(
+                "algorithm", "`round-robin`, `least-request`, `consistent-hash`", "least-request",
+                "`least-request` takes the less loaded of two random instances; `consistent-hash` keeps a consumer on "
+                    + "one instance."),
+            Field(
+                "slowStart", "duration", "10s",
+                "How long an instance that came back takes to its full share; 0s: at once."),
+            Field(
+                "drainTimeout", "duration", "30s",
+                "How long a draining instance keeps its requests before they are cut."),
+        ])
+
+    static let restart = Section(
+        title: "CloudService: spec.restart",
+        fields: [
+            Field(
+                "initialBackoff", "duration", "200ms",
+                "The pause before the first attempt to start again; it doubles."),
+            Field("maximumBackoff", "duration", "30s", "The longest pause."),
+            Field("startTimeout", "duration", "30s", "From the start to the first passed check."),
+            Field("breakerThreshold", "integer", "5", "Failed starts in a row after which starting pauses."),
+            Field("breakerPause", "duration", "1m", "How long it pauses."),
+        ])
+
+    static let requests = Section(
+        title: "CloudService: spec.requests",
+        fields: [
+            Field("connectTimeout", "duration", "1s", "To connect to an instance."),
+            Field("responseTimeout", "duration", "1m", "From the request's last byte to the response's first."),
+            Field("idleTimeout", "duration", "1m", "The longest silence while a body moves."),
+            Field("tunnelTimeout", "duration", "1h", "The longest silence of an upgraded connection (WebSocket)."),
+            Field("maximumRetries", "integer", "2", "Retries of one request elsewhere, where repeating it is safe."),
+            Field("retryBudgetPercent", "integer, percent", "20", "Retries as a part of the requests in flight."),
+            Field("maximumBodySize", "size", none, "Larger requests get 413; without it there is no limit."),
+            Field(
+                "whenUnmeterable", "`refuse`, `serve`", "refuse",
+                "What to do with requests whose usage cannot be recorded durably."),
+            Field(
+                "accessLogOneIn", "integer", none,
+                "One of so many requests is in the access log, answers of 500 and more always; 0: none; without it all."
+            ),
+            Field("tls", "mapping", none, "Instances are spoken with over TLS and have to prove who they are."),
+            Field(
+                "proxyProtocol", "`v1`, `v2`", none,
+                "Every connection to an instance begins with a PROXY header of this version, which says who the "
+                    + "consumer is; it carries the requests of this consumer's connection alone."),
+            Field(
+                "instanceProtocol", "`http1`, `http2`", none,
+                "What the instances speak; without it HTTP/1.1. `http2` is in clear with prior knowledge; gRPC "
+                    + "needs it."
+            ),
+        ])
+}
+
+extension ConfigurationSchema {
+    static let loginRule = Section(
+        title: "CloudService: spec.loginRules[]",
+        fields: [
+            Field("method", "HTTP method", "POST", "The method of a login."),
+            Field("path", "path", required, "The whole path of a login, without query; one of the routes leads to it."),
+            Field("principal", "`basic`, or mapping", required, "Where the request says who logs in."),
+            Field("success", "mapping", none, "How the response says that the login succeeded; without it by status."),
+        ])
+
+    static let principal = Section(
+        title: "CloudService: spec.loginRules[].principal",
+        fields: [
+            Field("basic", "(no value)", none, "`Authorization: Basic` (RFC 7617). Written `principal: basic`."),
+            Field("form", "mapping", none, "Fields of an `application/x-www-form-urlencoded` body."),
+            Field("json", "mapping", none, "Top-level fields of a JSON object."),
+        ])
+
+    static let credentialFields = Section(
+        title: "CloudService: spec.loginRules[].principal.form and .json",
+        fields: [
+            Field("field", "text", required, "The field that names who logs in."),
+            Field(
+                "secret", "text", none,
+                "The field with the password. Only a keyed tag of it is stored, by which guesses can be told apart."),
+        ])
+
+    static let success = Section(
+        title: "CloudService: spec.loginRules[].success",
+        fields: [
+            Field("status", "status, or a range like `200-399`", "200-399", "The login succeeded with such a status."),
+            Field("header", "mapping", none, "The login succeeded if the response has this field."),
+            Field("json", "mapping", none, "The login succeeded if the response is a JSON object with this field."),
+        ])
+
+    static let headerSign = Section(
+        title: "CloudService: spec.loginRules[].success.header",
+        fields: [
+            Field("name", "field name", required, "The response's header field."),
+            Field("value", "text", none, "Its value; without it any."),
+        ])
+
+    static let jsonSign = Section(
+        title: "CloudService: spec.loginRules[].success.json",
+        fields: [
+            Field("field", "text", required, "The top-level field."),
+            Field("value", "text", none, "Its value as text; without it any but null."),
+        ])
+}

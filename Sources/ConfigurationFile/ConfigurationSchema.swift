@@ -1,0 +1,198 @@
+/// Every key that a configuration file may have: what the reader accepts, what a typo is compared with, and what the
+/// reference documents.
+package enum ConfigurationSchema {
+    package struct Section: Sendable {
+        /// As in the reference: `CloudService: spec.constraints`.
+        package let title: String
+        package let fields: [Field]
+
+        func contains(_ key: String) -> Bool { fields.contains { $0.key == key } }
+    }
+
+    package struct Field: Sendable {
+        package let key: String
+        /// What is written there, with its unit.
+        package let type: String
+        /// What counts where the key is left out; `required` where it may not be.
+        package let defaultText: String
+        package let meaning: String
+
+        init(_ key: String, _ type: String, _ defaultText: String, _ meaning: String) {
+            self.key = key
+            self.type = type
+            self.defaultText = defaultText
+            self.meaning = meaning
+        }
+    }
+
+    package static let sections: [Section] =
+        [document, metadata] + cloudSections + serviceSections + consumerSections + [failoverGroup]
+        + pricePlanSections + hostSections
+
+    static let required = "required"
+    static let none = "none"
+
+    static let document = Section(
+        title: "Every document",
+        fields: [
+            Field("apiVersion", "`cloudwright/v1`", required, "The version of this format."),
+            Field(
+                "kind", "`Cloud`, `CloudService`, `CloudConsumer`, `FailoverGroup`, `PricePlan`, `PhysicalServer`",
+                required,
+                "What the document declares. A file has exactly one `Cloud`."),
+            Field("metadata", "mapping", required, "What the resource is called."),
+            Field("spec", "mapping", required, "What the resource is to be."),
+        ])
+
+    static let metadata = Section(
+        title: "Every document: metadata",
+        fields: [
+            Field(
+                "name", "label", required,
+                "Unique among its kind: lower-case letters, digits and hyphens, 63 at most (RFC 1123).")
+        ])
+
+    static let channel = Section(
+        title: "Notification channels",
+        fields: [
+            Field("log", "(no value)", none, "The platform's own log. Written `- log`."),
+            Field("webhook", "mapping", none, "An HTTP POST, signed as Standard Webhooks says."),
+            Field("email", "mail address", none, "Mail through the relay of `Cloud: spec.smtp`."),
+        ])
+
+    static let webhook = Section(
+        title: "Notification channels: webhook",
+        fields: [
+            Field("url", "`http://` or `https://` URL", required, "Where the notification is posted to."),
+            Field(
+                "secretFile", "absolute path", none,
+                "The file with the `whsec_…` secret that signs; without it the notification is not signed."),
+        ])
+
+    static let failoverGroup = Section(
+        title: "FailoverGroup: spec",
+        fields: [
+            Field("service", "name of a `CloudService`", required, "The service that the group keeps available."),
+            Field(
+                "mode", "`active-active`, `active-passive`", required,
+                "Whether all implementations serve, or the standbys wait until one fails."),
+            Field(
+                "standbys", "integer", "1",
+                "Standbys that are kept in active-passive mode; they count towards `maximumInstances`."),
+            Field(
+                "standbyReadiness", "`cold`, `warm`", "warm",
+                "Whether standbys run already (warm) or are started when needed (cold)."),
+            Field(
+                "recoveryAttempts", "integer", "3",
+                "Attempts to recover a failed implementation in place before it is replicated elsewhere."),
+        ])
+}
+
+extension ConfigurationSchema {
+    static let cloudSections =
+        [cloud, gateway, accessLog, listener, listenerTLS, certificate, clientCertificates]
+        + [administration, smtp, channel, webhook]
+
+    static let cloud = Section(
+        title: "Cloud: spec",
+        fields: [
+            Field(
+                "dataDirectory", "absolute path", "/var/lib/cloudwright",
+                "Where the log database, the spools and the key files are."),
+            Field("gateway", "mapping", none, "How the gateway is reached."),
+            Field("administration", "mapping", none, "How administrators reach the platform."),
+            Field("smtp", "mapping", none, "The relay that mail goes through; without it there is no mail."),
+            Field("notifications", "list of channels", "[log]", "Who is told of what concerns the operator."),
+            Field(
+                "instanceLease", "duration", "1m",
+                "How long an instance is taken to run after its last heartbeat: the bound of a lost stop in "
+                    + "the books."),
+            Field(
+                "witnessFile", "absolute path", none,
+                "Each seal of the books is also appended to this file, which belongs on another machine's storage."),
+        ])
+
+    static let gateway = Section(
+        title: "Cloud: spec.gateway",
+        fields: [
+            Field(
+                "listeners", "list of `address:port` or mappings", "[127.0.0.1:8080]",
+                "Where consumers connect. Port 0 takes a free one. An address alone is plain TCP."),
+            Field("loops", "integer", none, "Event loops; without it one for each processor."),
+            Field(
+                "http2Streams", "integer", "100",
+                "Requests that one connection of HTTP/2 may have at a time; with 0 no HTTP/2 is spoken."),
+            Field("accessLog", "mapping", none, "A line for each request; without it there is none."),
+        ])
+
+    static let accessLog = Section(
+        title: "Cloud: spec.gateway.accessLog",
+        fields: [
+            Field(
+                "target", "`stdout`, or absolute path", required,
+                "Where lines are written. After SIGHUP a file is opened anew, for logrotate."),
+            Field("format", "`json`, `combined`", "json", "One JSON object a line, or Apache's combined format."),
+        ])
+
+    static let administration = Section(
+        title: "Cloud: spec.administration",
+        fields: [
+            Field(
+                "address", "`address:port`", "127.0.0.1:8081",
+                "Where the REST API, the console and the metrics are served.")
+        ])
+
+    static let smtp = Section(
+        title: "Cloud: spec.smtp",
+        fields: [
+            Field("host", "host name or address", required, "The mail relay."),
+            Field("port", "port", "587", "Its port: 587 for submission, 465 with `encryption: tls`."),
+            Field(
+                "encryption", "`starttls`, `tls`, `none`", "starttls",
+                "`starttls` sends nothing to a relay that does not offer it; `none` is for a relay on this machine."),
+            Field("user", "text", none, "Who logs in to the relay; without it nobody does."),
+            Field("passwordFile", "absolute path", none, "The file with the password: one line, mode 0600."),
+            Field("from", "mail address", required, "The address that mail is sent from."),
+        ])
+}
+
+extension ConfigurationSchema {
+    static let consumerSections = [consumer, credential]
+
+    static let consumer = Section(
+        title: "CloudConsumer: spec",
+        fields: [
+            Field("displayName", "text", none, "What people call the consumer."),
+            Field("contacts", "list of channels", none, "Where notifications for the consumer go."),
+            Field(
+                "entitlements", "list of names of `CloudService`s", none,
+                "The services that the consumer may use; without it all, with an empty list none."),
+            Field(
+                "credentials", "list of mappings", none,
+                "API keys that were made elsewhere, and certificates. Those made with "
+                    + "`cloudwright consumer create-key` need not be named: applying a file keeps them."),
+            Field(
+                "pricePlan", "name of a `PricePlan`", none,
+                "What the consumer pays by; without it no bill is made."),
+        ])
+
+    static let credential = Section(
+        title: "CloudConsumer: spec.credentials[]",
+        fields: [
+            Field("id", "text", required, "Names the credential, unique in the cloud."),
+            Field(
+                "kind", "`api-key`, `certificate`", "api-key",
+                "A key that the consumer sends, or a certificate that it shows (`clientCertificates`)."),
+            Field(
+                "prefix", "text", required,
+                "The first characters of the key, or what people know the certificate by (16 at most)."),
+            Field(
+                "digest", "64 hex digits", required,
+                "SHA-256 of the whole key, which itself is never in a file; of the certificate in DER; or of "
+                    + "`subject:` and the certificate's subject as in RFC 2253."),
+            Field("expiresAt", "RFC 3339 time", none, "From when on the credential admits nobody."),
+            Field(
+                "revoked", "`true`, `false`", "false",
+                "Whether the key has been withdrawn. A key that was revoked stays revoked, whatever a file says."),
+        ])
+}

@@ -1,0 +1,124 @@
+import CloudModel
+import Yams
+
+/// Reads the `spec` of a `Cloud`.
+struct CloudReader {
+    let name: String
+    let spec: SectionReader
+
+    func settings() -> PlatformSettings {
+        let defaults = PlatformSettings(name: name)
+        let gateway = spec.subsection("gateway", ConfigurationSchema.gateway)
+        let administration = spec.subsection("administration", ConfigurationSchema.administration)
+        return PlatformSettings(
+            name: name, dataDirectory: spec.text("dataDirectory") ?? defaults.dataDirectory,
+            gateway: GatewaySettings(
+                listeners: gateway.flatMap { ListenerReader(gateway: $0).listeners() } ?? defaults.gateway.listeners,
+                loops: gateway?.integer("loops"),
+                http2Streams: gateway?.integer("http2Streams") ?? defaults.gateway.http2Streams,
+                accessLog: gateway.flatMap(accessLog)),
+            administration: administration?.endpoint("address") ?? defaults.administration, mailRelay: mailRelay(),
+            instanceLease: spec.duration("instanceLease") ?? defaults.instanceLease,
+            witnessFile: spec.text("witnessFile"))
+    }
+
+    func channels() -> [NotificationChannel] { ChannelReader(spec: spec).channels("notifications") ?? [.log] }
+
+    private func accessLog(_ gateway: SectionReader) -> AccessLogSettings? {
+        guard let section = gateway.subsection("accessLog", ConfigurationSchema.accessLog),
+            let target = section.requiredText("target", remedy: "say where to write: target: stdout, or a file's path")
+        else { return nil }
+        return AccessLogSettings(
+            target: AccessLogSettings.Target(text: target),
+            format: section.choice("format", AccessLogSettings.Format.self) ?? .json)
+    }
+
+    private func mailRelay() -> MailRelay? {
+        guard let section = spec.subsection("smtp", ConfigurationSchema.smtp) else { return nil }
+        let defaults = MailRelay(host: "", from: "")
+        let host = section.requiredText("host", remedy: "name the relay: host: mail.example.org")
+        let from = section.requiredText("from", remedy: "give the sender: from: cloud@example.org")
+        guard let host, let from else { return nil }
+        return MailRelay(
+            host: host, port: section.port("port") ?? defaults.port,
+            encryption: section.choice("encryption", MailRelay.Encryption.self) ?? defaults.encryption,
+            user: section.text("user"), passwordFile: section.text("passwordFile"), from: from)
+    }
+}
+
+struct ChannelReader {
+    let spec: SectionReader
+
+    private static let remedy = "write - log, or - webhook: {url: ...}, or - email: address"
+
+    func channels(_ key: String) -> [NotificationChannel]? {
+        spec.items(key)?.compactMap { channel($0.node, path: $0.path) }
+    }
+
+    private func channel(_ node: Node, path: String) -> NotificationChannel? {
+        if case .scalar(let scalar) = node, scalar.string == "log" { return .log }
+        guard let section = SectionReader(node, ConfigurationSchema.channel, path: path, context: spec.context) else {
+            return nil
+        }
+        switch (section.has("webhook"), section.has("email"), section.has("log")) {
+        case (true, false, false):
+            guard let webhook = section.subsection("webhook", ConfigurationSchema.webhook) else { return nil }
+            return webhook.requiredText("url", remedy: "say where to post to: url: https://example.org/hook")
+                .map { .webhook(url: $0, secretFile: webhook.text("secretFile")) }
+        case (false, true, false): return section.text("email").map { .email(address: $0) }
+        default:
+            spec.context.fault("\(path) is not one channel", at: node, path: path, remedy: Self.remedy)
+            return nil
+        }
+    }
+}
+
+/// Reads the `spec` of a `CloudConsumer`.
+struct ConsumerReader {
+    let name: ConsumerID
+    let spec: SectionReader
+
+    func read() -> CloudConsumer {
+        CloudConsumer(
+            id: name, displayName: spec.text("displayName") ?? "",
+            contacts: ChannelReader(spec: spec).channels("contacts") ?? [],
+            entitlements: spec.texts("entitlements")?.map { ServiceID($0) }, credentials: credentials(),
+            pricePlan: spec.text("pricePlan").map { PricePlanID($0) })
+    }
+
+    private func credentials() -> [APICredential] {
+        (spec.items("credentials") ?? []).compactMap { node, path in
+            SectionReader(node, ConfigurationSchema.credential, path: path, context: spec.context).flatMap(credential)
+        }
+    }
+
+    private func credential(_ section: SectionReader) -> APICredential? {
+        let id = section.requiredText("id", remedy: "name the credential: id: ci-2026")
+        let prefix = section.requiredText("prefix", remedy: "give the key's first characters: prefix: cw_3k9d0w2m")
+        let digest = section.requiredText(
+            "digest", remedy: "give the key's SHA-256: printf %s \"$KEY\" | sha256sum; never the key itself")
+        guard let id, let prefix, let digest else { return nil }
+        return APICredential(
+            id: CredentialID(id), kind: section.choice("kind", APICredential.Kind.self) ?? .apiKey, prefix: prefix,
+            digest: digest.lowercased(), expiresAt: section.time("expiresAt"),
+            revoked: section.boolean("revoked") ?? false)
+    }
+}
+
+/// Reads the `spec` of a `FailoverGroup`.
+struct FailoverGroupReader {
+    let name: FailoverGroupID
+    let spec: SectionReader
+
+    func read() -> FailoverGroup? {
+        let service = spec.requiredText("service", remedy: "name the service that the group keeps available")
+        _ = spec.requiredValue("mode", remedy: "write active-active or active-passive")
+        guard let service, let mode = spec.choice("mode", FailoverGroup.Mode.self) else { return nil }
+        let defaults = FailoverGroup(id: name, service: ServiceID(service), mode: mode)
+        return FailoverGroup(
+            id: name, service: ServiceID(service), mode: mode, standbys: spec.integer("standbys") ?? defaults.standbys,
+            standbyReadiness: spec.choice("standbyReadiness", FailoverGroup.StandbyReadiness.self)
+                ?? defaults.standbyReadiness,
+            recoveryAttempts: spec.integer("recoveryAttempts") ?? defaults.recoveryAttempts)
+    }
+}

@@ -1,0 +1,290 @@
+import CloudModel
+
+extension ResourceTree {
+    static func spec(of settings: PlatformSettings, channels: [NotificationChannel]) -> ResourceTree {
+        let usual = PlatformSettings(name: settings.name)
+        var spec = MappingBuilder()
+        spec.add("dataDirectory", settings.dataDirectory, default: usual.dataDirectory) { .text($0) }
+        spec.add("gateway") { gateway in
+            gateway.add("listeners", settings.gateway.listeners, default: usual.gateway.listeners) { listeners in
+                .list(listeners.map(listener))
+            }
+            gateway.add("loops", number: settings.gateway.loops)
+            gateway.add("http2Streams", settings.gateway.http2Streams, default: usual.gateway.http2Streams)
+            if let log = settings.gateway.accessLog {
+                gateway.add("accessLog") { accessLog in
+                    accessLog.add("target", text: log.target.description)
+                    accessLog.add("format", log.format, default: .json)
+                }
+            }
+        }
+        spec.add("administration") { administration in
+            administration.add("address", settings.administration, default: usual.administration) {
+                .text($0.description)
+            }
+        }
+        if let relay = settings.mailRelay { spec.add("smtp") { add(relay, to: &$0) } }
+        spec.add("notifications", channels, default: [.log]) { .list($0.map(channel)) }
+        spec.add("instanceLease", settings.instanceLease, default: usual.instanceLease)
+        spec.add("witnessFile", text: settings.witnessFile)
+        return spec.tree
+    }
+
+    private static func listener(_ listener: GatewayListener) -> ResourceTree {
+        if listener == GatewayListener(listener.endpoint) { return .text(listener.endpoint.description) }
+        var builder = MappingBuilder()
+        builder.add("address", text: listener.endpoint.description)
+        if let tls = listener.tls { builder.add("tls") { add(tls, to: &$0) } }
+        if !listener.proxyProtocolFrom.isEmpty {
+            builder.add("proxyProtocolFrom", .list(listener.proxyProtocolFrom.map { .text($0) }))
+        }
+        return builder.tree
+    }
+
+    private static func add(_ tls: ListenerTLS, to mapping: inout MappingBuilder) {
+        mapping.add("certificates", list: tls.certificates.map(certificate))
+        mapping.add("minimumVersion", tls.minimumVersion, default: .v12) { .text($0.rawValue) }
+        if let clients = tls.clientCertificates {
+            mapping.add("clientCertificates") { mapping in
+                mapping.add("authorityFile", text: clients.authorityFile)
+                mapping.add("optional", clients.isOptional, default: false) { .plain($0 ? "true" : "false") }
+            }
+        }
+    }
+
+    private static func certificate(_ files: CertificateFiles) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("certificateFile", text: files.certificateFile)
+        builder.add("keyFile", text: files.keyFile)
+        return builder.tree
+    }
+
+    private static func add(_ tls: InstanceTLS, to mapping: inout MappingBuilder) {
+        mapping.add("serverName", text: tls.serverName)
+        mapping.add("authorityFile", text: tls.authorityFile)
+        mapping.add("certificate", tls.certificate.map(certificate))
+    }
+
+    private static func add(_ relay: MailRelay, to smtp: inout MappingBuilder) {
+        let usual = MailRelay(host: relay.host, from: relay.from)
+        smtp.add("host", text: relay.host)
+        smtp.add("port", Int(relay.port), default: Int(usual.port))
+        smtp.add("encryption", relay.encryption, default: usual.encryption)
+        smtp.add("user", text: relay.user)
+        smtp.add("passwordFile", text: relay.passwordFile)
+        smtp.add("from", text: relay.from)
+    }
+
+    private static func channel(_ channel: NotificationChannel) -> ResourceTree {
+        var builder = MappingBuilder()
+        switch channel {
+        case .log: return .plain("log")
+        case .email(let address): builder.add("email", text: address)
+        case .webhook(let url, let secretFile):
+            builder.add("webhook") { webhook in
+                webhook.add("url", text: url)
+                webhook.add("secretFile", text: secretFile)
+            }
+        }
+        return builder.tree
+    }
+
+    static func spec(of consumer: CloudConsumer) -> ResourceTree {
+        var spec = MappingBuilder()
+        spec.add("displayName", text: consumer.displayName.isEmpty ? nil : consumer.displayName)
+        spec.add("contacts", list: consumer.contacts.map(channel))
+        spec.add("entitlements", consumer.entitlements.map { .list($0.map { .text($0.rawValue) }) })
+        spec.add("credentials", list: consumer.credentials.map(credential))
+        spec.add("pricePlan", text: consumer.pricePlan?.rawValue)
+        return spec.tree
+    }
+
+    private static func credential(_ credential: APICredential) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("id", text: credential.id.rawValue)
+        if credential.kind != .apiKey { builder.add("kind", .plain(credential.kind.rawValue)) }
+        builder.add("prefix", text: credential.prefix)
+        builder.add("digest", text: credential.digest)
+        builder.add("expiresAt", text: credential.expiresAt?.rfc3339)
+        builder.add("revoked", credential.revoked, default: false) { .plain($0 ? "true" : "false") }
+        return builder.tree
+    }
+
+    static func spec(of group: FailoverGroup) -> ResourceTree {
+        let usual = FailoverGroup(id: group.id, service: group.service, mode: group.mode)
+        var spec = MappingBuilder()
+        spec.add("service", text: group.service.rawValue)
+        spec.add("mode", .plain(group.mode.rawValue))
+        spec.add("standbys", group.standbys, default: usual.standbys)
+        spec.add("standbyReadiness", group.standbyReadiness, default: usual.standbyReadiness)
+        spec.add("recoveryAttempts", group.recoveryAttempts, default: usual.recoveryAttempts)
+        return spec.tree
+    }
+}
+
+// MARK: Services
+
+extension ResourceTree {
+    static func spec(of service: CloudService) -> ResourceTree {
+        var spec = MappingBuilder()
+        spec.add("owner", text: service.owner?.rawValue)
+        spec.add("routes", list: service.routes.map(route))
+        spec.add("access", service.access, default: .required)
+        var usual = WorkloadConstraints()
+        switch service.instances {
+        case .process(let template): spec.add("process") { add(template, to: &$0) }
+        case .virtualServer(let template): spec.add("virtualServer") { add(template, to: &$0) }
+        case .endpoints(let endpoints):
+            spec.add("endpoints", .list(endpoints.map { .text($0.description) }))
+            usual.maximumInstances = max(1, endpoints.count)
+        }
+        spec.add("constraints") { add(service.constraints, usual, to: &$0) }
+        spec.add("scaling") { add(service.scaling, to: &$0) }
+        spec.add("healthCheck") { add(service.healthCheck, to: &$0) }
+        spec.add("loadBalancing") { add(service.loadBalancing, to: &$0) }
+        spec.add("restart") { add(service.restart, to: &$0) }
+        spec.add("loginRules", list: service.loginRules.map(loginRule))
+        spec.add("requests") { add(service.gateway, to: &$0) }
+        return spec.tree
+    }
+
+    private static func route(_ route: Route) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("host", text: route.host)
+        builder.add("path", text: route.pathPrefix)
+        return builder.tree
+    }
+
+    private static func add(_ template: ProcessTemplate, to process: inout MappingBuilder) {
+        let usual = ProcessTemplate(command: [])
+        process.add("command", .list(template.command.map { .text($0) }))
+        process.add("environment") { environment in
+            for name in template.environment.keys.sorted() {
+                environment.add(name, text: template.environment[name])
+            }
+        }
+        process.add("workingDirectory", text: template.workingDirectory)
+        process.add("outputLimit", template.outputLimit, default: usual.outputLimit) { .plain($0.text) }
+        process.add("stopGrace", template.stopGrace, default: usual.stopGrace)
+        process.add("limits") { limits in
+            limits.add("cpuMillicores", number: template.limits.cpuMillicores)
+            limits.add("memory", size: template.limits.memory)
+        }
+    }
+
+    private static func add(
+        _ constraints: WorkloadConstraints, _ usual: WorkloadConstraints, to mapping: inout MappingBuilder
+    ) {
+        mapping.add("minimumInstances", constraints.minimumInstances, default: usual.minimumInstances)
+        mapping.add("maximumInstances", constraints.maximumInstances, default: usual.maximumInstances)
+        mapping.add("concurrentRequestsPerInstance", number: constraints.concurrentRequestsPerInstance)
+        mapping.add("activeConsumersPerInstance", number: constraints.activeConsumersPerInstance)
+        mapping.add("consumerHold", constraints.consumerHold, default: usual.consumerHold)
+        mapping.add("concurrentRequestsPerConsumer", number: constraints.concurrentRequestsPerConsumer)
+        mapping.add("requestsPerSecondPerConsumer", number: constraints.requestsPerSecondPerConsumer)
+        mapping.add("burstPerConsumer", number: constraints.burstPerConsumer)
+        mapping.add("queueLength", constraints.queueLength, default: usual.queueLength)
+        mapping.add("queueTimeout", constraints.queueTimeout, default: usual.queueTimeout)
+        mapping.add("maximumWait", constraints.maximumWait, default: usual.maximumWait)
+    }
+
+    private static func add(_ scaling: ScalingSettings, to mapping: inout MappingBuilder) {
+        let usual = ScalingSettings()
+        mapping.add(
+            "targetUtilisationPercent", scaling.targetUtilisationPercent, default: usual.targetUtilisationPercent)
+        mapping.add("targetConcurrency", number: scaling.targetConcurrency)
+        mapping.add("scaleOutCooldown", scaling.scaleOutCooldown, default: usual.scaleOutCooldown)
+        mapping.add("scaleInStabilisation", scaling.scaleInStabilisation, default: usual.scaleInStabilisation)
+        mapping.add("tolerancePercent", scaling.tolerancePercent, default: usual.tolerancePercent)
+        guard let policy = scaling.policy else { return }
+        let usualPolicy = ScalingPolicySettings(kind: policy.kind)
+        mapping.add("policy") { section in
+            section.add("kind", ResourceTree.plain(policy.kind.rawValue))
+            section.add("decisionInterval", policy.decisionInterval, default: usualPolicy.decisionInterval)
+            section.add("startupTime", policy.startupTime, default: usualPolicy.startupTime)
+            section.add("missBudgetPerMille", policy.missBudgetPerMille, default: usualPolicy.missBudgetPerMille)
+        }
+    }
+
+    private static func add(_ check: HealthCheck, to mapping: inout MappingBuilder) {
+        let usual = HealthCheck()
+        if case .http(let path, let status) = check.probe {
+            mapping.add("http") { http in
+                http.add("path", text: path)
+                http.add("status", status, default: 200...299) { .plain(ScalarText.text($0)) }
+            }
+        }
+        mapping.add("interval", check.interval, default: usual.interval)
+        mapping.add("fastInterval", check.fastInterval, default: usual.fastInterval)
+        mapping.add("timeout", check.timeout, default: usual.timeout)
+        mapping.add("rise", check.rise, default: usual.rise)
+        mapping.add("fall", check.fall, default: usual.fall)
+    }
+
+    private static func add(_ settings: LoadBalancingSettings, to mapping: inout MappingBuilder) {
+        let usual = LoadBalancingSettings()
+        mapping.add("algorithm", settings.algorithm, default: usual.algorithm)
+        mapping.add("slowStart", settings.slowStart, default: usual.slowStart)
+        mapping.add("drainTimeout", settings.drainTimeout, default: usual.drainTimeout)
+    }
+
+    private static func add(_ restart: RestartSettings, to mapping: inout MappingBuilder) {
+        let usual = RestartSettings()
+        mapping.add("initialBackoff", restart.initialBackoff, default: usual.initialBackoff)
+        mapping.add("maximumBackoff", restart.maximumBackoff, default: usual.maximumBackoff)
+        mapping.add("startTimeout", restart.startTimeout, default: usual.startTimeout)
+        mapping.add("breakerThreshold", restart.breakerThreshold, default: usual.breakerThreshold)
+        mapping.add("breakerPause", restart.breakerPause, default: usual.breakerPause)
+    }
+
+    private static func add(_ requests: RequestSettings, to mapping: inout MappingBuilder) {
+        let usual = RequestSettings()
+        mapping.add("connectTimeout", requests.connectTimeout, default: usual.connectTimeout)
+        mapping.add("responseTimeout", requests.responseTimeout, default: usual.responseTimeout)
+        mapping.add("idleTimeout", requests.idleTimeout, default: usual.idleTimeout)
+        mapping.add("tunnelTimeout", requests.tunnelTimeout, default: usual.tunnelTimeout)
+        mapping.add("maximumRetries", requests.maximumRetries, default: usual.maximumRetries)
+        mapping.add("retryBudgetPercent", requests.retryBudgetPercent, default: usual.retryBudgetPercent)
+        mapping.add("maximumBodySize", size: requests.maximumBodySize)
+        mapping.add("whenUnmeterable", requests.whenUnmeterable, default: usual.whenUnmeterable)
+        mapping.add("accessLogOneIn", number: requests.accessLogOneIn)
+        if let tls = requests.tls { mapping.add("tls") { add(tls, to: &$0) } }
+        mapping.add("proxyProtocol", requests.proxyProtocol.map { .plain($0.rawValue) })
+        if let spoken = requests.instanceProtocol { mapping.add("instanceProtocol", text: spoken.rawValue) }
+    }
+
+    private static func loginRule(_ rule: LoginRule) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("method", rule.method, default: "POST") { .text($0) }
+        builder.add("path", text: rule.path)
+        switch rule.principal {
+        case .basicAuthorization: builder.add("principal", .plain("basic"))
+        case .form(let field, let secret):
+            builder.add("principal") { $0.add("form") { add(field, secret, to: &$0) } }
+        case .json(let field, let secret):
+            builder.add("principal") { $0.add("json") { add(field, secret, to: &$0) } }
+        }
+        builder.add("success") { success in
+            switch rule.success {
+            case .status(let range):
+                success.add("status", range, default: 200...399) { .plain(ScalarText.text($0)) }
+            case .header(let name, let value):
+                success.add("header") { header in
+                    header.add("name", text: name)
+                    header.add("value", text: value)
+                }
+            case .json(let field, let value):
+                success.add("json") { json in
+                    json.add("field", text: field)
+                    json.add("value", text: value)
+                }
+            }
+        }
+        return builder.tree
+    }
+
+    private static func add(_ field: String, _ secret: String?, to mapping: inout MappingBuilder) {
+        mapping.add("field", text: field)
+        mapping.add("secret", text: secret)
+    }
+}

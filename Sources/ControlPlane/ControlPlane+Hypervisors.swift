@@ -1,0 +1,179 @@
+import CloudController
+import CloudModel
+public import CloudPorts
+import VirtualInfrastructure
+
+extension ControlPlane {
+    /// What waits for the commands to one virtual server that are under way.
+    struct CommandQueue {
+        var last: Task<Void, Never>
+        var count: Int
+    }
+
+    // MARK: Connections
+
+    func connect(_ server: PhysicalServer) {
+        guard let provider = ports.hypervisors, hypervisors[server.id] == nil else { return }
+        let hypervisor = provider.open(server)
+        hypervisors[server.id] = hypervisor
+        Task {
+            for await event in hypervisor.events { await forward(event, of: hypervisor) }
+        }
+    }
+
+    private func forward(_ event: HypervisorEvent, of hypervisor: any Hypervisor) async {
+        let host = hypervisor.host
+        if case .disconnected = event { connections[host, default: 0] += 1 }
+        let report: InfrastructureEvent =
+            switch event {
+            case .connected(let capabilities): .connected(host, capabilities)
+            case .disconnected(let reason): .disconnected(host, reason: reason)
+            case .virtualServer(let name, let uuid, let change): .changed(host, name, uuid: uuid, change)
+            }
+        await submit(.infrastructure(report))
+    }
+
+    func disconnect(_ host: PhysicalServerID) {
+        guard let hypervisor = hypervisors.removeValue(forKey: host) else { return }
+        Task { await hypervisor.close() }
+    }
+
+    func closeHypervisors() async {
+        for host in hypervisors.keys.sorted() { await hypervisors[host]?.close() }
+        hypervisors = [:]
+    }
+
+    // MARK: Commands
+
+    func enqueue(_ command: HypervisorCommand, to host: PhysicalServerID) {
+        guard let hypervisor = hypervisors[host] else { return }
+        guard let name = command.queue else {
+            Task { await carryOut(command, at: hypervisor) }
+            return
+        }
+        let previous = commandQueues[name]
+        let connection = connections[host]
+        let task = Task {
+            await previous?.last.value
+            // Decided before the connection was lost: the host may have been given up since, and must not hear it now.
+            if connections[host] == connection {
+                await carryOut(command, at: hypervisor)
+            } else {
+                await fail(command, at: host)
+            }
+            leaveQueue(of: name)
+        }
+        commandQueues[name] = CommandQueue(last: task, count: (previous?.count ?? 0) + 1)
+    }
+
+    private func fail(_ command: HypervisorCommand, at host: PhysicalServerID) async {
+        let failure = HypervisorError(.unreachable, "the connection was lost before the command could be given")
+        if case .migrate(_, let instance, _, _) = command {
+            await submit(.infrastructure(.migrationEnded(instance, .failed(failure))))
+        } else {
+            await submit(.infrastructure(.commandEnded(host, command, failure: failure)))
+        }
+    }
+
+    private func leaveQueue(of name: VirtualServerID) {
+        commandQueues[name]?.count -= 1
+        if commandQueues[name]?.count == 0 { commandQueues[name] = nil }
+    }
+
+    private func carryOut(_ command: HypervisorCommand, at hypervisor: any Hypervisor) async {
+        switch command {
+        case .list: await list(hypervisor)
+        case .migrate(let name, let instance, let destination, let settings):
+            await migrate(name, instance, to: destination, settings, by: hypervisor)
+        default:
+            var failure: HypervisorError?
+            do { try await hypervisor.run(command) } catch { failure = error }
+            await submit(.infrastructure(.commandEnded(hypervisor.host, command, failure: failure)))
+        }
+    }
+
+    private func list(_ hypervisor: any Hypervisor) async {
+        do {
+            let observed = try await hypervisor.list()
+            await submit(.infrastructure(.listed(hypervisor.host, observed)))
+        } catch {
+            await submit(.infrastructure(.commandEnded(hypervisor.host, .list, failure: error)))
+        }
+    }
+
+    private func migrate(
+        _ name: VirtualServerID, _ instance: InstanceID, to destination: PhysicalServer, _ settings: MigrationSettings,
+        by hypervisor: any Hypervisor
+    ) async {
+        // The newest progress is enough: reports that come while one is processed replace each other.
+        let (progress, continuation) = AsyncStream.makeStream(
+            of: MigrationProgress.self, bufferingPolicy: .bufferingNewest(1))
+        let forwarding = Task {
+            for await report in progress { await submit(.infrastructure(.migrationProgressed(instance, report))) }
+        }
+        var outcome: MigrationOutcome
+        do {
+            outcome = .succeeded(
+                try await hypervisor.migrate(name, to: destination, settings: settings) { continuation.yield($0) })
+        } catch {
+            outcome = .failed(error)
+        }
+        continuation.finish()
+        await forwarding.value
+        await submit(.infrastructure(.migrationEnded(instance, outcome)))
+    }
+
+    // MARK: Reports
+
+    public func physicalServers() -> [PhysicalServerReport] {
+        controller.infrastructure.hosts.map { host in
+            let id = host.server.id
+            return PhysicalServerReport(
+                server: host.server, phase: host.health.phase.rawValue, used: controller.infrastructure.usage(of: id),
+                virtualServers: controller.infrastructure.servers.values.count { $0.placement.host == id },
+                version: host.capabilities?.version)
+        }
+    }
+
+    public func virtualServers() -> [VirtualServerReport] {
+        controller.infrastructure.servers.values.sorted { $0.instance < $1.instance }.map { server in
+            VirtualServerReport(
+                identity: server.identity, placement: server.placement, phase: server.phase.rawValue,
+                progress: server.isMigrating ? server.progress : nil)
+        }
+    }
+}
+
+extension HypervisorCommand {
+    /// Whose queue it waits in; nil for what must not wait: an abort is for the command under way.
+    fileprivate var queue: VirtualServerID? {
+        switch self {
+        case .list, .abortMigration: nil
+        case .run(let definition): definition.name
+        case .shutDown(let name), .destroy(let name), .remove(let name), .suspend(let name), .resume(let name),
+            .migrate(let name, _, _, _):
+            name
+        }
+    }
+}
+
+extension Hypervisor {
+    fileprivate func run(_ command: HypervisorCommand) async throws(HypervisorError) {
+        switch command {
+        case .run(let definition):
+            try await define(definition)
+            try await start(definition.name, paused: false)
+        case .shutDown(let name): try await shutDown(name)
+        case .destroy(let name): try await destroy(name)
+        case .remove(let name):
+            do { try await destroy(name) } catch {
+                guard error.code == .invalidState || error.code == .notFound else { throw error }
+            }
+            try await undefine(name, removingDisks: true)
+        case .suspend(let name): try await suspend(name)
+        case .resume(let name): try await resume(name)
+        case .abortMigration(let name): try await abortMigration(name)
+        case .list, .migrate: preconditionFailure("these have answers of their own")
+        }
+    }
+}

@@ -1,0 +1,95 @@
+public import CloudPorts
+public import Logging
+public import Spool
+import Synchronization
+
+/// Carries the gateway's records from the spool to the log database, each exactly once.
+///
+/// The log database commits a source's high-water mark together with the records, and the spool keeps what is beyond
+/// it. So whatever is killed in between, the next attempt goes on where the last commit ended.
+public final class SpoolIngestion: Sendable {
+    private struct State {
+        var failure: String?
+        var stored: UInt64 = 0
+        var conflicts: UInt64 = 0
+        var missing: UInt64 = 0
+    }
+
+    private let spool: SpoolDirectory
+    private let reader: SpoolReader
+    private let database: any LogDatabase
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    public init(spool: SpoolDirectory, database: any LogDatabase, logger: Logger) {
+        self.spool = spool
+        reader = spool.makeReader()
+        self.database = database
+        self.logger = logger
+    }
+
+    /// `ok`, or why records wait.
+    public var health: String { state.withLock { $0.failure ?? "ok" } }
+
+    /// Records stored, kept as conflicts, and found missing, since the start.
+    public var totals: (stored: UInt64, conflicts: UInt64, missing: UInt64) {
+        state.withLock { ($0.stored, $0.conflicts, $0.missing) }
+    }
+
+    /// Until cancelled: empties the spool again and again, with a pause where there is nothing to carry.
+    public func run() async {
+        while !Task.isCancelled {
+            let moved = await carryAll()
+            reportFaults()
+            if !moved { try? await Task.sleep(for: .milliseconds(20)) }
+        }
+    }
+
+    /// Carries what is there now, until nothing is left or nothing can be stored. Called once more at the end.
+    public func drain() async {
+        spool.synchronise()
+        while await carryAll() {}
+    }
+
+    private func carryAll() async -> Bool {
+        var moved = false
+        for source in reader.sources where !Task.isCancelled {
+            do {
+                if try await carryBatch(of: source) { moved = true }
+                state.withLock { $0.failure = nil }
+            } catch {
+                state.withLock { $0.failure = "\(error)" }
+                logger.error(
+                    "Usage records wait in the spool", metadata: ["source": "\(source)", "error": "\(error)"])
+            }
+        }
+        return moved
+    }
+
+    private func carryBatch(of source: String) async throws -> Bool {
+        let mark = try await database.highWaterMark(ofSource: source) ?? 0
+        guard let batch = try reader.nextBatch(of: source, after: mark) else { return false }
+        let outcome = try await database.ingest(batch)
+        let last = batch.firstSequence + UInt64(batch.records.count) - 1
+        reader.acknowledge(source: source, upTo: last)
+        state.withLock { state in
+            state.stored += UInt64(outcome.stored)
+            state.conflicts += UInt64(outcome.conflicts)
+            state.missing += outcome.gap
+        }
+        if outcome.conflicts > 0 || outcome.gap > 0 {
+            logger.warning(
+                "The books have a gap or a conflict; both are recorded",
+                metadata: [
+                    "source": "\(source)", "conflicts": "\(outcome.conflicts)", "missing": "\(outcome.gap)",
+                ])
+        }
+        return true
+    }
+
+    private func reportFaults() {
+        for fault in spool.takeFaults() {
+            logger.error("Damage in the spool", metadata: ["source": "\(fault.source)", "fault": "\(fault)"])
+        }
+    }
+}

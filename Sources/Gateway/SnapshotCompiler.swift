@@ -1,0 +1,105 @@
+import AuditMonitor
+import CGateway
+import CloudModel
+import LoadBalancing
+
+/// Makes compiled snapshots, and keeps what lasts from one to the next: the gates with all that they count, and the
+/// numbers of services and consumers.
+struct SnapshotCompiler: Sendable {
+    private(set) var current: CompiledSnapshot
+    private var registry = ConsumerRegistry()
+    private let hash: SipHash
+    private var services: [ServiceID: Known] = [:]
+    /// The generation of the last snapshot; nil before the first.
+    private var generation: UInt64?
+    private var seeds = RequestIDGenerator()
+    /// Told what a service asks for and cannot have, and why.
+    private let warn: @Sendable (ServiceID, GatewayError) -> Void
+
+    private struct Known: Sendable {
+        var number: Int
+        var gate: ServiceGate
+        var name: StableBytes
+        var last: ServiceSnapshot
+        var tls = InstanceContext()
+    }
+
+    init(warn: @escaping @Sendable (ServiceID, GatewayError) -> Void) {
+        self.warn = warn
+        var random = SystemRandomNumberGenerator()
+        hash = SipHash(using: &random)
+        let empty = DataPlaneSnapshot(generation: 0, services: [], consumers: [])
+        current = CompiledSnapshot(
+            generation: 0, routes: RouteTable(routes: []),
+            consumers: ConsumerTable(snapshot: empty, registry: &registry, hash: hash),
+            names: ConsumerNames(registry.consumers, extending: nil), services: [], removed: [])
+    }
+
+    /// By number.
+    var serviceNumbers: [(id: ServiceID, number: Int)] {
+        services.map { (id: $0.key, number: $0.value.number) }.sorted { $0.number < $1.number }
+    }
+
+    /// Nil where the snapshot is not newer than the last one.
+    ///
+    /// - Parameter deliver: given the number of the service and a grant to one of its waiting requests.
+    mutating func compile(
+        _ snapshot: DataPlaneSnapshot, now: Timestamp, deliver: @escaping @Sendable (Int, Grant) -> Void
+    ) -> CompiledSnapshot? {
+        if let generation, snapshot.generation <= generation { return nil }
+        generation = snapshot.generation
+        var removed: [RemovedBackends] = []
+        var compiled: [CompiledService] = []
+        for service in snapshot.services {
+            let known = take(service, now: now, removed: &removed, deliver: deliver)
+            compiled.append(
+                CompiledService(
+                    number: known.number, id: service.service.id, gate: known.gate, name: known.name,
+                    settings: LoopServiceSettings(service.service), tlsContext: known.tls.context,
+                    loginRules: LoginRules(service.service.loginRules)))
+        }
+        retire(except: Set(snapshot.services.map(\.service.id)), now: now, removed: &removed)
+        let consumers = ConsumerTable(snapshot: snapshot, registry: &registry, hash: hash)
+        current = CompiledSnapshot(
+            generation: snapshot.generation, routes: RouteTable(routes: snapshot.services.map(\.service.routes)),
+            consumers: consumers, names: ConsumerNames(registry.consumers, extending: current.names),
+            services: compiled, removed: removed)
+        return current
+    }
+
+    private mutating func take(
+        _ snapshot: ServiceSnapshot, now: Timestamp, removed: inout [RemovedBackends],
+        deliver: @escaping @Sendable (Int, Grant) -> Void
+    ) -> Known {
+        let id = snapshot.service.id
+        if var known = services[id] {
+            known.last = snapshot
+            known.tls.update(to: snapshot.service.gateway.tls, of: id, warn: warn)
+            services[id] = known
+            let changes = known.gate.apply(snapshot, now: now)
+            if !changes.removed.isEmpty {
+                removed.append(RemovedBackends(service: known.number, backends: changes.removed))
+            }
+            return known
+        }
+        let number = services.count
+        let gate = ServiceGate(snapshot, seed: seeds.next(), now: now) { deliver(number, $0) }
+        var known = Known(number: number, gate: gate, name: StableBytes(id.rawValue), last: snapshot)
+        known.tls.update(to: snapshot.service.gateway.tls, of: id, warn: warn)
+        services[id] = known
+        return known
+    }
+
+    /// A service that is gone keeps its number and gate, since requests of it may be in flight; it loses its backends.
+    private mutating func retire(except present: Set<ServiceID>, now: Timestamp, removed: inout [RemovedBackends]) {
+        for id in services.keys.sorted() where !present.contains(id) {
+            guard var known = services[id], !known.last.backends.isEmpty else { continue }
+            known.last.backends = []
+            services[id] = known
+            let changes = known.gate.apply(known.last, now: now)
+            if !changes.removed.isEmpty {
+                removed.append(RemovedBackends(service: known.number, backends: changes.removed))
+            }
+        }
+    }
+}

@@ -1,0 +1,146 @@
+import CloudModel
+
+/// libvirt's form of a virtual server.
+enum DomainXML {
+    /// Our element in a definition's metadata: how a virtual server is known as ours, by a control plane that has lost
+    /// its memory as well.
+    static let namespace = "urn:cloudwright:virtual-server:1"
+    static let prefix = "cloudwright"
+
+    /// The period over which processor time is shared out. The kernel's default for control groups.
+    static let quotaPeriodMicroseconds = 100_000
+
+    static func written(_ definition: VirtualServerDefinition, _ facts: HypervisorFacts) -> String {
+        let flavor = definition.flavor
+        let maximumMemory = max(flavor.maximumMemory ?? flavor.memory, flavor.memory)
+        let maximumCPUs = max(flavor.maximumVirtualCPUs ?? flavor.virtualCPUs, flavor.virtualCPUs)
+        var children = [
+            XMLNode("name", text: definition.name.rawValue),
+            XMLNode("uuid", text: definition.uuid),
+            XMLNode("metadata", [identity(definition)]),
+            XMLNode("memory", [("unit", "b")], text: String(maximumMemory.bytes)),
+            XMLNode("currentMemory", [("unit", "b")], text: String(flavor.memory.bytes)),
+            XMLNode(
+                "vcpu", [("placement", "static"), ("current", String(flavor.virtualCPUs))], text: String(maximumCPUs)),
+        ]
+        if let millicores = flavor.cpuMillicores, facts.capabilities.features.contains(.cpuQuota) {
+            children.append(
+                XMLNode(
+                    "cputune",
+                    [
+                        XMLNode("period", text: String(quotaPeriodMicroseconds)),
+                        XMLNode("quota", text: String(quota(millicores, virtualCPUs: flavor.virtualCPUs))),
+                    ]))
+        }
+        children.append(system(definition.directBoot, facts))
+        if facts.domainType != "test" { children.append(XMLNode("features", [XMLNode("acpi"), XMLNode("apic")])) }
+        if let cpu = processor(facts) { children.append(cpu) }
+        children += [
+            XMLNode("on_poweroff", text: "destroy"), XMLNode("on_reboot", text: "restart"),
+            XMLNode("on_crash", text: "destroy"), devices(definition, facts),
+        ]
+        return XMLNode("domain", [("type", facts.domainType)], children).written
+    }
+
+    /// libvirt's quota is that of each virtual processor; the flavor's is that of all together. 1,000 microseconds is
+    /// the least that the kernel takes.
+    static func quota(_ millicores: Int, virtualCPUs: Int) -> Int {
+        max(1_000, millicores * quotaPeriodMicroseconds / 1_000 / max(1, virtualCPUs))
+    }
+
+    private static func identity(_ definition: VirtualServerDefinition) -> XMLNode {
+        let identity = definition.identity
+        // What the adapter made itself, so that it removes nothing else.
+        let overlays = definition.disks.filter { $0.image != nil }
+            .map { XMLNode("\(prefix):overlay", [("path", $0.path)]) }
+        let copied = definition.disks.contains { !$0.shared }
+        return XMLNode(
+            "\(prefix):instance",
+            [
+                ("xmlns:\(prefix)", namespace), ("cloud", identity.cloud), ("service", identity.service.rawValue),
+                ("instance", identity.instance.rawValue), ("incarnation", String(identity.incarnation)),
+                ("disks", copied ? "local" : "shared"),
+            ], overlays)
+    }
+
+    private static func system(_ boot: DirectBoot?, _ facts: HypervisorFacts) -> XMLNode {
+        var children = [
+            XMLNode("type", facts.machine.map { [("machine", $0)] } ?? [], text: "hvm")
+        ]
+        if let boot {
+            children.append(XMLNode("kernel", text: boot.kernel))
+            if let ramdisk = boot.initialRamdisk { children.append(XMLNode("initrd", text: ramdisk)) }
+            children.append(XMLNode("cmdline", text: boot.commandLine))
+        }
+        return XMLNode("os", children)
+    }
+
+    private static func processor(_ facts: HypervisorFacts) -> XMLNode? {
+        if facts.domainType == "kvm" { return XMLNode("cpu", [("mode", "host-model"), ("check", "partial")]) }
+        guard let model = facts.cpuModel else { return nil }
+        return XMLNode(
+            "cpu", [("mode", "custom"), ("match", "exact"), ("check", "none")],
+            [XMLNode("model", [("fallback", "forbid")], text: model)])
+    }
+
+    private static func devices(_ definition: VirtualServerDefinition, _ facts: HypervisorFacts) -> XMLNode {
+        var children: [XMLNode] = []
+        if let emulator = facts.emulator { children.append(XMLNode("emulator", text: emulator)) }
+        for (index, disk) in definition.disks.enumerated() { children.append(self.disk(disk, index)) }
+        children += definition.networks.map(network)
+        if facts.domainType != "test" {
+            children.append(XMLNode("controller", [("type", "usb"), ("model", "none")]))
+            children.append(XMLNode("memballoon", [("model", "virtio")]))
+        }
+        if let log = definition.consoleLog {
+            children.append(
+                XMLNode("serial", [("type", "file")], [XMLNode("source", [("path", log), ("append", "on")])]))
+        }
+        return XMLNode("devices", children)
+    }
+
+    /// Without the host's page cache: what a guest has flushed is there for the next host.
+    private static func disk(_ disk: VirtualDisk, _ index: Int) -> XMLNode {
+        let letters = Array("abcdefghijklmnopqrstuvwxyz")
+        let target = index < letters.count ? "vd\(letters[index])" : "vda\(letters[index % letters.count])"
+        return XMLNode(
+            "disk", [("type", "file"), ("device", "disk")],
+            [
+                XMLNode("driver", [("name", "qemu"), ("type", disk.format.rawValue), ("cache", "none")]),
+                XMLNode("source", [("file", disk.path)]),
+                XMLNode("target", [("dev", target), ("bus", "virtio")]),
+            ])
+    }
+
+    private static func network(_ network: NetworkAttachment) -> XMLNode {
+        XMLNode(
+            "interface", [("type", "bridge")],
+            [
+                XMLNode("mac", [("address", network.hardwareAddress)]),
+                XMLNode("source", [("bridge", network.bridge)]),
+                XMLNode("model", [("type", "virtio")]),
+                XMLNode("rom", [("enabled", "no")]),
+            ])
+    }
+}
+
+/// Our element of a definition's metadata, read back.
+struct DomainMetadata {
+    var identity: VirtualServerIdentity
+    var overlays: [String]
+    /// A migration has to copy them.
+    var hasLocalDisks: Bool
+
+    /// Nil where it is not ours.
+    init?(_ text: String) {
+        guard let elements = XMLElements(text), let root = elements.first("instance"),
+            let cloud = root.attributes["cloud"], let service = root.attributes["service"],
+            let instance = root.attributes["instance"],
+            let incarnation = root.attributes["incarnation"].flatMap({ Int($0) })
+        else { return nil }
+        identity = VirtualServerIdentity(
+            cloud: cloud, service: ServiceID(service), instance: InstanceID(instance), incarnation: incarnation)
+        overlays = elements.all.filter { $0.path == "instance/overlay" }.compactMap { $0.attributes["path"] }
+        hasLocalDisks = root.attributes["disks"] == "local"
+    }
+}

@@ -1,0 +1,195 @@
+public import CloudModel
+public import CloudPorts
+public import Logging
+import Synchronization
+
+/// Connects to physical servers through libvirt: any address that libvirt takes (`qemu+ssh://`, `qemu+tls://`,
+/// `qemu+tcp://`, `qemu:///system`, `test:///default`).
+public struct LibvirtProvider: HypervisorProvider {
+    private let logger: Logger
+    private let firstRetry: Duration
+
+    public init(logger: Logger) { self.init(logger: logger, firstRetry: .milliseconds(100)) }
+
+    /// - Parameter firstRetry: between the loss of a connection and the next attempt; doubled up to 3 s.
+    package init(logger: Logger, firstRetry: Duration) {
+        self.logger = logger
+        self.firstRetry = firstRetry
+    }
+
+    public func open(_ server: PhysicalServer) -> any Hypervisor {
+        let hypervisor = LibvirtHypervisor(server, logger: logger, firstRetry: firstRetry)
+        hypervisor.begin()
+        return hypervisor
+    }
+}
+
+/// One physical server's libvirtd. Carries out what it is told and reports what it sees.
+final class LibvirtHypervisor: Hypervisor {
+    private static let lastRetry = Duration.seconds(3)
+    /// An attempt may hang for as long as the kernel repeats its first packet: two minutes. The next one does not wait.
+    private static let attemptTimeout = Duration.seconds(5)
+    private static let keepaliveSeconds: Int32 = 1
+
+    struct State {
+        var connection: LibvirtConnection?
+        /// The uuids of those whose migration is being waited for, with libvirt's last word on it.
+        var migrations: [String: MigrationResult?] = [:]
+        var isClosed = false
+        var connecting: Task<Void, Never>?
+    }
+
+    let host: PhysicalServerID
+    let events: AsyncStream<HypervisorEvent>
+    let state = Mutex(State())
+    let calls = BlockingCalls(maximumThreads: 8, maximumWaiting: 1_024)
+    private let attempts = BlockingCalls(maximumThreads: 8, maximumWaiting: 8)
+    private let address: String
+    private let firstRetry: Duration
+    private let logger: Logger
+    private let sink: AsyncStream<HypervisorEvent>.Continuation
+
+    init(_ server: PhysicalServer, logger: Logger, firstRetry: Duration) {
+        host = server.id
+        address = server.hypervisor
+        self.firstRetry = firstRetry
+        self.logger = logger
+        // Were a reader to fall so far behind, the newest are kept and the connection is made anew, so that it lists.
+        (events, sink) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(65_536))
+    }
+
+    func begin() {
+        let task = Task { [weak self, firstRetry] in
+            var retry = firstRetry
+            while !Task.isCancelled, let hypervisor = self {
+                if await hypervisor.connectOnce() {
+                    retry = firstRetry
+                } else {
+                    retry = min(retry * 2, Self.lastRetry)
+                }
+                try? await Task.sleep(for: retry)
+            }
+        }
+        state.withLock { $0.connecting = task }
+    }
+
+    func close() async {
+        let (task, connection) = state.withLock { state in
+            state.isClosed = true
+            let connection = state.connection
+            state.connection = nil
+            return (state.connecting, connection)
+        }
+        task?.cancel()
+        if let connection { await end(connection) }
+        await task?.value
+        sink.finish()
+    }
+
+    /// One connection from its making to its end. False where none was made.
+    private func connectOnce() async -> Bool {
+        let (losses, loss) = AsyncStream<String>.makeStream(bufferingPolicy: .bufferingOldest(1))
+        let connection: LibvirtConnection
+        switch await attempt(loss) {
+        case .success(let made): connection = made
+        case .failure(let error):
+            logger.debug(
+                "no connection to the hypervisor",
+                metadata: ["host": "\(host)", "reason": "\(error.message)"])
+            return false
+        }
+        let isClosed = state.withLock { state in
+            if !state.isClosed { state.connection = connection }
+            return state.isClosed
+        }
+        if isClosed {
+            await end(connection)
+            return true
+        }
+        emit(.connected(connection.facts.capabilities), loss)
+        var reason = "closed from here"
+        for await text in losses {
+            reason = text
+            break
+        }
+        state.withLock { if $0.connection === connection { $0.connection = nil } }
+        await end(connection)
+        emit(.disconnected(reason: reason), loss)
+        return true
+    }
+
+    private func attempt(
+        _ loss: AsyncStream<String>.Continuation
+    ) async -> Result<LibvirtConnection, HypervisorError> {
+        let observer = ConnectionObserver(
+            changed: { [weak self] name, uuid, change in
+                self?.emit(.virtualServer(name, uuid: uuid, change), loss)
+            },
+            migrated: { [weak self] uuid, result in
+                self?.state.withLock { state in
+                    if state.migrations.keys.contains(uuid) { state.migrations[uuid] = .some(result) }
+                }
+            },
+            lost: { reason in loss.yield(reason) })
+        let (outcomes, outcome) = AsyncStream<Result<LibvirtConnection, HypervisorError>>.makeStream(
+            bufferingPolicy: .bufferingOldest(1))
+        let address = address
+        let attempts = attempts
+        // Not a child of this task: one that hangs is left behind, and gives its connection back when it gets one.
+        Task {
+            do throws(HypervisorError) {
+                let made = try await attempts.run {
+                    Result { () throws(HypervisorError) in
+                        try LibvirtConnection(
+                            uri: address, keepaliveSeconds: Self.keepaliveSeconds, observer: observer)
+                    }
+                }
+                if case .enqueued = outcome.yield(.success(made)) { return }
+                await self.end(made)
+            } catch {
+                outcome.yield(.failure(error))
+            }
+        }
+        let timer = Task {
+            try await Task.sleep(for: Self.attemptTimeout)
+            outcome.yield(.failure(HypervisorError(.unreachable, "no answer from \(address)")))
+            outcome.finish()
+        }
+        defer {
+            timer.cancel()
+            outcome.finish()
+        }
+        for await first in outcomes { return first }
+        return .failure(HypervisorError(.unreachable, "closed from here"))
+    }
+
+    private func end(_ connection: LibvirtConnection) async {
+        // Where too many wait, it ends with its last reference instead.
+        _ = try? await calls.run {
+            connection.end()
+            return .success(true)
+        }
+    }
+
+    private func emit(_ event: HypervisorEvent, _ loss: AsyncStream<String>.Continuation) {
+        if case .dropped = sink.yield(event) {
+            loss.yield("events came faster than they were read")
+        }
+    }
+
+    // MARK: Calls
+
+    /// Runs a call on the connection that there is; never waits for one.
+    func call<Value: Sendable>(
+        _ body: @escaping @Sendable (OpaquePointer, HypervisorFacts) throws(HypervisorError) -> Value
+    ) async throws(HypervisorError) -> Value {
+        guard let connection = state.withLock({ $0.connection }) else {
+            throw HypervisorError(.unreachable, "there is no connection to \(address)")
+        }
+        return try await calls.run {
+            Result { () throws(HypervisorError) in
+                try connection.use { handle throws(HypervisorError) in try body(handle, connection.facts) }
+            }
+        }
+    }
+}

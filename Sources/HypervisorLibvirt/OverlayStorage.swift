@@ -1,0 +1,112 @@
+import CLibvirt
+import CloudModel
+
+/// Files on a host that no one but its libvirt can reach, made and removed through its storage pools.
+enum OverlayStorage {
+    /// Makes what is not there yet; what is there is left as it is.
+    static func make(_ disks: [VirtualDisk], _ connection: OpaquePointer) throws(HypervisorError) {
+        for disk in disks {
+            guard let image = disk.image else { continue }
+            let (folder, file) = try split(disk.path)
+            try withPool(folder, connection) { pool throws(HypervisorError) in
+                if let volume = virStorageVolLookupByName(pool, file) {
+                    virStorageVolFree(volume)
+                    return
+                }
+                let size: ByteCount
+                if let wanted = disk.size { size = wanted } else { size = try imageSize(image, connection) }
+                let xml = XMLNode(
+                    "volume",
+                    [
+                        XMLNode("name", text: file),
+                        XMLNode("capacity", [("unit", "b")], text: String(size.bytes)),
+                        XMLNode("target", [XMLNode("format", [("type", disk.format.rawValue)])]),
+                        XMLNode(
+                            "backingStore",
+                            [
+                                XMLNode("path", text: image),
+                                XMLNode("format", [("type", (disk.imageFormat ?? .qcow2).rawValue)]),
+                            ]),
+                    ]
+                ).written
+                guard let volume = virStorageVolCreateXML(pool, xml, 0) else {
+                    throw .last("making the overlay \(disk.path)")
+                }
+                virStorageVolFree(volume)
+            }
+        }
+    }
+
+    /// What is not there any more counts as removed.
+    static func remove(_ paths: [String], _ connection: OpaquePointer) throws(HypervisorError) {
+        for path in paths {
+            let (folder, file) = try split(path)
+            try withPool(folder, connection) { pool throws(HypervisorError) in
+                guard let volume = virStorageVolLookupByName(pool, file) else { return }
+                defer { virStorageVolFree(volume) }
+                guard virStorageVolDelete(volume, 0) == 0 else { throw .last("removing \(path)") }
+            }
+        }
+    }
+
+    /// libvirt makes the disks that it copies at the destination, where it knows a pool over their folder.
+    static func prepareFolders(of paths: [String], at destination: String) throws(HypervisorError) {
+        guard let connection = virConnectOpen(destination) else { throw .last("connecting to \(destination)") }
+        defer { virConnectClose(connection) }
+        for folder in Set(try paths.map { path throws(HypervisorError) in try split(path).folder }).sorted() {
+            try withPool(folder, connection) { _ in }
+        }
+    }
+
+    private static func imageSize(
+        _ image: String, _ connection: OpaquePointer
+    ) throws(HypervisorError) -> ByteCount {
+        let (folder, file) = try split(image)
+        var size: UInt64 = 0
+        try withPool(folder, connection) { pool throws(HypervisorError) in
+            guard let volume = virStorageVolLookupByName(pool, file) else {
+                throw HypervisorError(.exhausted, "the host has no image \(image)")
+            }
+            defer { virStorageVolFree(volume) }
+            var info = virStorageVolInfo()
+            guard virStorageVolGetInfo(volume, &info) == 0 else { throw .last("reading the image \(image)") }
+            size = info.capacity
+        }
+        return ByteCount(bytes: Int64(clamping: size))
+    }
+
+    private static func split(_ path: String) throws(HypervisorError) -> (folder: String, file: String) {
+        guard path.hasPrefix("/"), let slash = path.lastIndex(of: "/"), path.index(after: slash) < path.endIndex
+        else { throw HypervisorError(.failed, "'\(path)' is no absolute path of a file") }
+        let folder = slash == path.startIndex ? "/" : String(path[..<slash])
+        return (folder, String(path[path.index(after: slash)...]))
+    }
+
+    /// The host's pool over a folder, whoever made it; a transient one of our own where there is none.
+    private static func withPool(
+        _ folder: String, _ connection: OpaquePointer, _ body: (OpaquePointer) throws(HypervisorError) -> Void
+    ) throws(HypervisorError) {
+        let name = "cloudwright" + folder.replacing("/", with: "-")
+        let xml = XMLNode(
+            "pool", [("type", "dir")],
+            [XMLNode("name", text: name), XMLNode("target", [XMLNode("path", text: folder)])]
+        ).written
+        let pool: OpaquePointer
+        if let known = virStoragePoolLookupByTargetPath(connection, folder) {
+            pool = known
+        } else if let made = virStoragePoolCreateXML(
+            connection, xml, VIR_STORAGE_POOL_CREATE_WITH_BUILD.rawValue)
+        {
+            pool = made
+        } else {
+            let error = HypervisorError.last("opening the folder \(folder) on the host")
+            // Two that make it at the same time: one finds that of the other.
+            guard let others = virStoragePoolLookupByName(connection, name) else { throw error }
+            pool = others
+        }
+        defer { virStoragePoolFree(pool) }
+        // Files that others made since are seen only after this.
+        guard virStoragePoolRefresh(pool, 0) == 0 else { throw .last("reading the folder \(folder) on the host") }
+        try body(pool)
+    }
+}

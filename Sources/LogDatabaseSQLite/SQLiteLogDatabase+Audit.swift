@@ -1,0 +1,58 @@
+public import CloudModel
+public import CloudPorts
+import GRDB
+
+extension SQLiteLogDatabase {
+    public func auditEvents(_ query: AuditQuery) async throws(LogDatabaseError) -> Page<StoredAuditEvent> {
+        var conditions = Self.conditions(of: query)
+        if let outcome = query.outcome { conditions.add("outcome = ?", outcome.rawValue) }
+        return try await page(
+            "reading audit events", "audit_event", conditions, limit: query.limit, newest: query.newest,
+            position: \.position, Books.auditEvent)
+    }
+
+    public func failedLogins(_ query: AuditQuery, limit: Int) async throws(LogDatabaseError) -> [FailedLogins] {
+        var conditions = Self.conditions(of: query)
+        conditions.add("outcome = ?", AuditEvent.Outcome.failure.rawValue)
+        let sql = """
+            SELECT principal, source_address, count(*) AS failures, count(DISTINCT credential_tag) AS credentials,
+                min(received_at) AS first_at, max(received_at) AS last_at
+            FROM audit_event\(conditions.sql) GROUP BY principal, source_address
+            ORDER BY failures DESC, last_at DESC, principal, source_address LIMIT \(max(0, limit))
+            """
+        let arguments = conditions.arguments
+        return try await read("ranking failed logins") { database in
+            try Row.fetchAll(database, sql: sql, arguments: arguments).map { row in
+                FailedLogins(
+                    principal: row.text("principal"), sourceAddress: row.text("source_address"),
+                    failures: row["failures"], distinctCredentials: row["credentials"], firstAt: row.time("first_at"),
+                    lastAt: row.time("last_at"))
+            }
+        }
+    }
+
+    public func record(_ event: AuditEvent) async throws(LogDatabaseError) {
+        try await write("storing an audit event") { database in
+            let storedAt = Self.now()
+            guard try !Books.insert(event, source: nil, sequence: nil, storedAt: storedAt, in: database) else { return }
+            guard let stored = try Books.auditEvent(event.requestID, in: database)?.event, stored != event else {
+                return
+            }
+            _ = try Books.insertConflict(
+                kind: "audit", id: event.requestID.description, source: "", sequence: 0,
+                stored: Document.text(stored), offered: Document.text(event), storedAt: storedAt, in: database)
+        }
+    }
+
+    /// An event belongs to the time at which the login was received.
+    private static func conditions(of query: AuditQuery) -> Conditions {
+        var conditions = Conditions()
+        conditions.add("position > ?", query.after)
+        conditions.add("service", equals: query.service)
+        conditions.add("consumer", equals: query.consumer)
+        conditions.add("principal", equals: query.principal)
+        conditions.add("source_address", equals: query.sourceAddress)
+        conditions.add("received_at", from: query.from, until: query.until)
+        return conditions
+    }
+}

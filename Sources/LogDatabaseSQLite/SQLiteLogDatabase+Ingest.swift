@@ -1,0 +1,250 @@
+public import CloudModel
+public import CloudPorts
+import GRDB
+import Synchronization
+
+extension SQLiteLogDatabase {
+    /// Exactly once: the high-water mark is committed together with the records. A record whose number lies in a gap
+    /// that was recorded before is new, and is stored; the gap stays on record.
+    @discardableResult
+    public func ingest(_ batch: SpoolBatch) async throws(LogDatabaseError) -> IngestOutcome {
+        guard !batch.records.isEmpty else { return IngestOutcome(stored: 0, duplicates: 0, conflicts: 0, gap: 0) }
+        guard batch.firstSequence >= 1, batch.firstSequence < UInt64(Int64.max) - UInt64(batch.records.count) else {
+            throw LogDatabaseError(
+                .corrupted, "a batch of \(batch.source) begins at number \(batch.firstSequence); numbers begin at 1")
+        }
+        let known = names.withLock { $0 }
+        let (outcome, learnt) = try await write("storing records of \(batch.source)") { database in
+            var ingestion = try Ingestion(batch, names: known, in: database)
+            try ingestion.run()
+            return (ingestion.outcome, ingestion.names)
+        }
+        // Only what was committed; an id of a transaction that failed may name something else later.
+        names.withLock { $0 = learnt }
+        return outcome
+    }
+
+    public func highWaterMark(ofSource source: String) async throws(LogDatabaseError) -> UInt64? {
+        try await read("reading the high-water mark of \(source)") { database in
+            let mark = try Int64.fetchOne(
+                database, sql: "SELECT high_water_mark FROM source WHERE name = ?",
+                arguments: [SQLText.encoded(source)])
+            return mark.map { UInt64($0) }
+        }
+    }
+}
+
+/// Ids of consumers, services and instances as usage records name them.
+struct NameTable: Sendable {
+    private var ids: [String: Int64] = [:]
+    /// Beyond this the table is emptied and filled anew: instances come and go for as long as the process runs.
+    private static let limit = 100_000
+
+    mutating func id(of name: String, in database: Database) throws -> Int64 {
+        if let id = ids[name] { return id }
+        let text = SQLText.encoded(name)
+        let insert = try database.cachedStatement(sql: "INSERT INTO name (text) VALUES (?) ON CONFLICT DO NOTHING")
+        try insert.execute(arguments: [text])
+        guard let id = try Int64.fetchOne(database, sql: "SELECT id FROM name WHERE text = ?", arguments: [text])
+        else { throw LogDatabaseError(.corrupted, "the name \(name) was not stored") }
+        if ids.count >= Self.limit { ids = [:] }
+        ids[name] = id
+        return id
+    }
+}
+
+/// One batch on its way into the books, inside one transaction.
+struct Ingestion {
+    private let batch: SpoolBatch
+    private let database: Database
+    private let source: Int64
+    /// The mark before this batch.
+    private let mark: UInt64
+    private let storedAt = SQLiteLogDatabase.now()
+    private let books: Books
+    private var hours: [UsageHour.Key: UsageHour] = [:]
+    private(set) var names: NameTable
+    private(set) var outcome = IngestOutcome(stored: 0, duplicates: 0, conflicts: 0, gap: 0)
+
+    init(_ batch: SpoolBatch, names: NameTable, in database: Database) throws {
+        self.batch = batch
+        self.names = names
+        self.database = database
+        let name = SQLText.encoded(batch.source)
+        try database.execute(
+            sql: "INSERT INTO source (name, high_water_mark) VALUES (?, 0) ON CONFLICT DO NOTHING", arguments: [name])
+        let row = try Row.fetchOne(
+            database, sql: "SELECT id, high_water_mark FROM source WHERE name = ?", arguments: [name])
+        guard let row else { throw LogDatabaseError(.corrupted, "the source \(batch.source) was not stored") }
+        source = row["id"]
+        mark = UInt64(row["high_water_mark"] as Int64)
+        books = try Books(database: database, source: source, storedAt: storedAt)
+    }
+
+    mutating func run() throws {
+        if batch.firstSequence > mark + 1 {
+            outcome.gap = batch.firstSequence - mark - 1
+            try books.insertGap("missing", first: mark + 1, last: batch.firstSequence - 1, records: outcome.gap)
+        }
+        for (index, record) in batch.records.enumerated() {
+            try take(record, sequence: batch.firstSequence + UInt64(index))
+        }
+        for hour in hours.values.sorted(by: { $0.key < $1.key }) { try hour.add(to: database) }
+        let last = batch.firstSequence + UInt64(batch.records.count) - 1
+        try database.execute(
+            sql: "UPDATE source SET high_water_mark = max(high_water_mark, ?) WHERE id = ?",
+            arguments: [Int64(last), source])
+    }
+
+    private mutating func take(_ record: SpoolRecord, sequence: UInt64) throws {
+        if sequence <= mark, let stored = try books.record(at: sequence) {
+            return try settle(record, sequence: sequence, stored: stored)
+        }
+        switch record {
+        case .usage(let usage):
+            let consumer = try names.id(of: usage.consumer.rawValue, in: database)
+            let service = try names.id(of: usage.service.rawValue, in: database)
+            let instance = try usage.instance.map { try names.id(of: $0.rawValue, in: database) }
+            let row = UsageRow(usage, sequence: sequence, consumer: consumer, service: service, instance: instance)
+            guard try books.insert(row) else {
+                return try settle(record, sequence: sequence, stored: books.usageRecord(usage.requestID))
+            }
+            if sequence <= mark { try books.markLate(sequence) }
+            let key = UsageHour.Key(row)
+            hours[key, default: UsageHour(key)].add(row)
+        case .audit(let event):
+            guard try books.insert(event, sequence: sequence) else {
+                return try settle(record, sequence: sequence, stored: books.auditEvent(event.requestID))
+            }
+        case .lost(let count, let since, let until):
+            try books.insertGap(
+                "lost", first: sequence, last: sequence, records: count, since: since, until: until)
+        }
+        outcome.stored += 1
+    }
+
+    /// The number, or the request, is in the books already.
+    private mutating func settle(_ record: SpoolRecord, sequence: UInt64, stored: SpoolRecord?) throws {
+        guard let stored else {
+            throw LogDatabaseError(.corrupted, "record \(sequence) of \(batch.source) is refused and not stored")
+        }
+        if stored == record.storable {
+            outcome.duplicates += 1
+        } else if try Books.insertConflict(
+            kind: record.kindName, id: record.requestIDText, source: batch.source, sequence: sequence,
+            stored: Document.text(stored), offered: Document.text(record), storedAt: storedAt, in: database)
+        {
+            outcome.conflicts += 1
+        } else {
+            // The same conflict again: it is on record.
+            outcome.duplicates += 1
+        }
+    }
+}
+
+extension SpoolRecord {
+    fileprivate var kindName: String {
+        switch self {
+        case .usage: "usage"
+        case .audit: "audit"
+        case .lost: "lost"
+        }
+    }
+
+    fileprivate var requestIDText: String {
+        switch self {
+        case .usage(let usage): usage.requestID.description
+        case .audit(let event): event.requestID.description
+        case .lost: ""
+        }
+    }
+
+    /// As it reads back: counts beyond what a column holds (2^63 - 1) are cut to that.
+    fileprivate var storable: SpoolRecord {
+        switch self {
+        case .usage(var usage):
+            usage.bytesIn = min(usage.bytesIn, UInt64(Int64.max))
+            usage.bytesOut = min(usage.bytesOut, UInt64(Int64.max))
+            return .usage(usage)
+        case .audit: return self
+        case .lost(let count, let since, let until):
+            return .lost(count: min(count, UInt64(Int64.max)), since: since, until: until)
+        }
+    }
+}
+
+/// What one hour adds up to for one consumer, service and instance.
+struct UsageHour {
+    static let microseconds: Int64 = 3_600_000_000
+
+    struct Key: Hashable, Comparable {
+        var hour: Int64
+        var consumer: Int64
+        var service: Int64
+        /// 0: none.
+        var instance: Int64
+
+        init(_ row: UsageRow) {
+            let at = row.completedAt
+            let rest = at % UsageHour.microseconds
+            hour = at - (rest < 0 ? rest + UsageHour.microseconds : rest)
+            consumer = row.consumer
+            service = row.service
+            instance = row.instance ?? 0
+        }
+
+        static func < (left: Key, right: Key) -> Bool {
+            (left.hour, left.consumer, left.service, left.instance)
+                < (right.hour, right.consumer, right.service, right.instance)
+        }
+    }
+
+    let key: Key
+    private var requests: Int64 = 0
+    private var rejected: Int64 = 0
+    private var failed: Int64 = 0
+    private var aborted: Int64 = 0
+    private var bytesIn: Int64 = 0
+    private var bytesOut: Int64 = 0
+    private var busyMicroseconds: Int64 = 0
+
+    init(_ key: Key) { self.key = key }
+
+    mutating func add(_ row: UsageRow) {
+        requests += 1
+        switch row.outcome {
+        case .rejected: rejected += 1
+        case .failed: failed += 1
+        case .abortedByConsumer, .abortedByInstance: aborted += 1
+        case .completed, .tunnel: break
+        }
+        bytesIn = bytesIn.addingSaturated(row.bytesIn)
+        bytesOut = bytesOut.addingSaturated(row.bytesOut)
+        busyMicroseconds = busyMicroseconds.addingSaturated(row.busyMicroseconds)
+    }
+
+    func add(to database: Database) throws {
+        let statement = try database.cachedStatement(
+            sql: """
+                INSERT INTO usage_hour (hour, consumer, service, instance, requests, rejected, failed, bytes_in,
+                    bytes_out, busy_microseconds, aborted)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+                    requests = requests + excluded.requests, rejected = rejected + excluded.rejected,
+                    failed = failed + excluded.failed, bytes_in = bytes_in + excluded.bytes_in,
+                    bytes_out = bytes_out + excluded.bytes_out,
+                    busy_microseconds = busy_microseconds + excluded.busy_microseconds,
+                    aborted = aborted + excluded.aborted
+                """)
+        try statement.execute(arguments: [
+            key.hour, key.consumer, key.service, key.instance, requests, rejected, failed, bytesIn, bytesOut,
+            busyMicroseconds, aborted,
+        ])
+    }
+}
+
+extension Int64 {
+    fileprivate func addingSaturated(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? (other > 0 ? .max : .min) : sum
+    }
+}

@@ -1,0 +1,103 @@
+public import CloudModel
+
+/// The bytes of a record that its leaf is the hash of: every field, in a fixed order, in one form.
+///
+/// Numbers have eight octets, big endian; text its length and its UTF-8; what may be absent a leading 0 or 1. The first
+/// octet is the kind of record and the second the version of the form, so that no record can be read as another.
+public struct LeafContent: Sendable {
+    public private(set) var bytes: [UInt8]
+
+    private init(kind: UInt8) {
+        bytes = [kind, 1]
+        bytes.reserveCapacity(256)
+    }
+
+    /// `position` is the event's place in the audit log.
+    public init(_ event: AuditEvent, position: Int64) {
+        self.init(kind: 1)
+        put(position)
+        put(event.requestID)
+        put(event.observer)
+        put(event.service.rawValue)
+        put(event.consumer?.rawValue)
+        put(event.principal)
+        put(event.credentialKind.rawValue)
+        put(event.credentialTag)
+        put(event.sourceAddress)
+        put(event.userAgent)
+        put(event.method)
+        put(event.path)
+        put(event.outcome.rawValue)
+        put(event.reason)
+        put(Int64(event.status))
+        put(event.receivedAt.microseconds)
+        put(event.forwardedAt?.microseconds)
+        put(event.respondedAt.microseconds)
+    }
+
+    /// `sequence` is the record's number at its source.
+    public init(_ record: UsageRecord, source: String, sequence: UInt64) {
+        self.init(kind: 2)
+        put(source)
+        put(Int64(bitPattern: sequence))
+        put(record.requestID)
+        put(record.consumer.rawValue)
+        put(record.service.rawValue)
+        put(record.instance?.rawValue)
+        put(Int64(record.outcome.rawValue))
+        put(Int64(record.status))
+        put(Int64(bitPattern: record.bytesIn))
+        put(Int64(bitPattern: record.bytesOut))
+        put(record.receivedAt.microseconds)
+        put(record.forwardedAt?.microseconds)
+        put(record.completedAt.microseconds)
+    }
+
+    public init(_ event: PlatformEvent) {
+        self.init(kind: 3)
+        put(event.position)
+        put(event.at.microseconds)
+        put(event.kind)
+        put(event.service?.rawValue)
+        put(event.instance?.rawValue)
+        put(event.consumer?.rawValue)
+        put(event.actor)
+        put(event.step?.mechanism.rawValue)
+        put(event.step?.incident)
+        put(event.step?.number)
+        put(event.summary)
+        put(Int64(event.details.count))
+        for (name, value) in event.details.sorted(by: { $0.key < $1.key }) {
+            put(name)
+            put(value)
+        }
+    }
+
+    public var hash: MerkleHash { .leaf(bytes) }
+
+    // MARK: Fields
+
+    private mutating func put(_ value: Int64) {
+        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+    }
+
+    private mutating func put(_ text: String) {
+        put(Int64(text.utf8.count))
+        bytes += text.utf8
+    }
+
+    private mutating func put(_ id: RequestID) {
+        put(Int64(bitPattern: id.high))
+        put(Int64(bitPattern: id.low))
+    }
+
+    private mutating func put(_ value: Int64?) {
+        bytes.append(value == nil ? 0 : 1)
+        if let value { put(value) }
+    }
+
+    private mutating func put(_ text: String?) {
+        bytes.append(text == nil ? 0 : 1)
+        if let text { put(text) }
+    }
+}

@@ -1,0 +1,164 @@
+import AdministrationAPI
+import CloudModel
+import CloudPorts
+import Credentials
+import Foundation
+import Passwords
+
+/// Logins to the web console and its sessions.
+extension Authenticator {
+    /// A session that has just begun: the secret is for the cookie and nothing else.
+    struct BegunSession: Sendable {
+        var identity: Identity
+        var secret: String
+        var endsAt: Timestamp
+    }
+
+    /// Longer names are nobody's; they are cut in the audit log.
+    private static let maximumNameLength = 128
+
+    func beginSession(token: String, _ attempt: Attempt) async throws -> BegunSession {
+        let found = try await check(token, attempt)
+        await record(
+            attempt, principal: found.name, presented: token, kind: .token, outcome: .success, reason: "accepted",
+            status: 200)
+        remember(found, source: attempt.source)
+        return begin(found)
+    }
+
+    /// Passwords can be guessed, so both a source and an account have to wait after ten failures in a minute, the right
+    /// password or not. Nobody is locked out by others' guesses: tokens and sessions work on.
+    func beginSession(name: String, password: String, _ attempt: Attempt) async throws -> BegunSession {
+        try await passwordLane.run { try await self.checkedSession(name: name, password: password, attempt) }
+    }
+
+    private func checkedSession(name: String, password: String, _ attempt: Attempt) async throws -> BegunSession {
+        do { try await refresh() } catch { throw API.Problem(error) }
+        let principal = String(name.prefix(Self.maximumNameLength))
+        let found = administrators.first { $0.administrator.name == name }?.administrator
+        let time = now()
+        let wait = [
+            limiter.retryAfterSeconds(for: attempt.source, at: time),
+            found.flatMap { passwordLimiter.retryAfterSeconds(for: $0.name, at: time) },
+        ].compactMap { $0 }.max()
+        if let wait {
+            // Counted and recorded as every failure is; the password was not looked at.
+            _ = await failure(
+                attempt, principal: principal, presented: password, kind: .password, reason: "too-many-failures")
+            throw Refusal(
+                problem: .tooMany(
+                    "Too many logins failed; wait \(wait) s, or log in with a token, which is not held up."),
+                headers: ["retry-after": String(wait)])
+        }
+        let hash = try await storedPassword(of: found)
+        guard try await isRight(password, hash), let found, !isExpired(found) else {
+            if let found { _ = passwordLimiter.failure(from: found.name, at: now()) }
+            throw await failure(
+                attempt, principal: principal, presented: password, kind: .password, reason: "bad-credential")
+        }
+        await record(
+            attempt, principal: found.name, presented: password, kind: .password, outcome: .success,
+            reason: "accepted", status: 200)
+        return begin(found)
+    }
+
+    private func begin(_ administrator: Administrator) -> BegunSession {
+        var random = SystemRandomNumberGenerator()
+        let time = now()
+        let secret = sessions.begin(administrator, at: time, using: &random)
+        return BegunSession(
+            identity: Identity(administrator, session: KeyDigest(of: secret)), secret: secret,
+            endsAt: time + ConsoleSessions.longest)
+    }
+
+    /// Who a session's cookie speaks for.
+    func identify(sessionSecret secret: String) async throws -> Identity {
+        guard let found = try await session(ofSecret: secret) else {
+            throw API.Problem.unauthenticated("The session has ended; log in again.")
+        }
+        return found.identity
+    }
+
+    /// The session of a cookie; nil where it has ended or its administrator is gone.
+    func session(ofSecret secret: String) async throws -> (identity: Identity, endsAt: Timestamp)? {
+        do { try await refresh() } catch { throw API.Problem(error) }
+        let digest = KeyDigest(of: String(secret.prefix(Self.maximumNameLength)))
+        guard let session = sessions.use(digest, at: now()) else { return nil }
+        let found = administrators.first { entry in
+            entry.administrator.name == session.administrator
+                && entry.administrator.createdAt == session.administratorSince
+        }
+        guard let found, !isExpired(found.administrator) else {
+            sessions.end(digest)
+            return nil
+        }
+        return (Identity(found.administrator, session: digest), session.endsAt)
+    }
+
+    func endSession(_ digest: KeyDigest) { sessions.end(digest) }
+
+    // MARK: Passwords
+
+    /// A password at rest. It belongs to one administrator: a later one of the same name does not inherit it.
+    private struct StoredPassword: Codable {
+        var administratorSince: Int64
+        var hash: String
+    }
+
+    private static func setting(of name: String) -> String { "administrator.password.\(name)" }
+
+    func hasPassword(_ administrator: Administrator) async throws -> Bool {
+        try await storedPassword(of: administrator) != nil
+    }
+
+    /// Whether it is the administrator's present password; failures count as failed logins do.
+    func confirm(_ password: String, of administrator: Administrator, _ attempt: Attempt) async throws {
+        try await passwordLane.run { try await self.confirmInTurn(password, of: administrator, attempt) }
+    }
+
+    private func confirmInTurn(_ password: String, of administrator: Administrator, _ attempt: Attempt) async throws {
+        let hash = try await storedPassword(of: administrator)
+        let isHeldUp = passwordLimiter.retryAfterSeconds(for: administrator.name, at: now()) != nil
+        if !isHeldUp, try await isRight(password, hash) { return }
+        _ = passwordLimiter.failure(from: administrator.name, at: now())
+        _ = await failure(
+            attempt, principal: administrator.name, presented: password, kind: .password, reason: "bad-credential")
+        throw API.Problem.forbidden(
+            isHeldUp
+                ? "Too many wrong passwords were given; wait a minute." : "The present password is wrong.")
+    }
+
+    func setPassword(_ password: String, of administrator: Administrator, keeping session: KeyDigest?) async throws {
+        let stored = StoredPassword(
+            administratorSince: administrator.createdAt.microseconds,
+            hash: try await withoutOverload { try await self.passwords.hash(password).encoded })
+        let text = String(decoding: try JSONEncoder().encode(stored), as: UTF8.self)
+        try await database.setSetting(Self.setting(of: administrator.name), to: text)
+        sessions.endAll(of: administrator.name, except: session)
+    }
+
+    func removePassword(of name: String) async throws {
+        try await database.setSetting(Self.setting(of: name), to: "")
+        sessions.endAll(of: name, except: nil)
+    }
+
+    private func storedPassword(of administrator: Administrator?) async throws -> PasswordHash? {
+        guard let administrator, let text = try await database.setting(Self.setting(of: administrator.name)),
+            let stored = try? JSONDecoder().decode(StoredPassword.self, from: Data(text.utf8)),
+            stored.administratorSince == administrator.createdAt.microseconds
+        else { return nil }
+        return PasswordHash(encoded: stored.hash)
+    }
+
+    private func isRight(_ password: String, _ hash: PasswordHash?) async throws -> Bool {
+        try await withoutOverload { try await self.passwords.check(password, against: hash) }
+    }
+
+    private func withoutOverload<Value: Sendable>(
+        _ work: @Sendable () async throws -> Value
+    ) async throws -> Value {
+        do { return try await work() } catch is PasswordChecker.Overload {
+            throw API.Problem.unavailable("Too many logins are being checked; try again in a moment.")
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import AdministrationAPI
+import CloudModel
+import CloudPorts
+
+extension RouteTable {
+    private static let auditFilters: [QueryParameter] = [
+        QueryParameter("service", "Only logins to this service; 'administration' is the platform itself."),
+        QueryParameter("principal", "Only logins of this principal."),
+        QueryParameter("sourceAddress", "Only logins from this address."),
+    ]
+
+    static let audit: [Route] = [
+        Route(
+            name: "listAuditEvents", method: .get, path: "/api/v1/audit/events", right: .own,
+            summary: "Lists the logins that the audit monitor intercepted; a consumer sees its own.",
+            query: auditFilters + [
+                QueryParameter("consumer", "Only logins whose request carried this consumer's key."),
+                .oneOf("outcome", API.LoginOutcome.self, "Only logins that ended so."),
+                QueryParameter("newest", .boolean, "The newest instead of the oldest logins; there is no next part."),
+            ] + period + page,
+            answer: .json(API.Page<API.AuditEvent>.self, "Logins in the order of the audit log."), refusals: [403]
+        ) { try await $0.listAuditEvents($1) },
+        Route(
+            name: "rankFailedLogins", method: .get, path: "/api/v1/audit/failed-logins", right: .own,
+            summary: "Ranks principals and addresses by their failed logins; a consumer sees its own services'.",
+            query: auditFilters + period + [limit(20)],
+            answer: .json(API.Page<API.FailedLogins>.self, "The most failures first."), refusals: [403]
+        ) { try await $0.rankFailedLogins($1) },
+    ]
+}
+
+extension Handlers {
+    func listAuditEvents(_ call: Call) async throws -> Reply {
+        let page = PageRequest(call.query)
+        var query = auditQuery(call)
+        query.after = page.after
+        query.limit = page.limit
+        query.newest = call.query.boolean("newest")
+        query.outcome = call.query.text("outcome").flatMap(AuditEvent.Outcome.init)
+        let ownsService = await isOwnService(query.service, call)
+        query.consumer = ownsService ? call.query.identifier("consumer") : try visibleConsumer(call)
+        let found = try await database.auditEvents(query)
+        // What the query should have left out must not leave here either.
+        let visible = found.elements.filter { query.consumer == nil || $0.event.consumer == query.consumer }
+        return .json(
+            API.Page(
+                items: visible.map(API.AuditEvent.init), nextCursor: query.newest ? nil : found.next.map(String.init)))
+    }
+
+    func rankFailedLogins(_ call: Call) async throws -> Reply {
+        let query = auditQuery(call)
+        if call.identity?.role == .consumer {
+            guard await isOwnService(query.service, call) else {
+                throw API.Problem.forbidden("A consumer sees this of a service that it rents; name it with 'service'.")
+            }
+        }
+        let limit = Int(call.query.integer("limit") ?? 20)
+        let found = try await database.failedLogins(query, limit: limit)
+        return .json(API.Page(items: found.map(API.FailedLogins.init)))
+    }
+
+    /// Whether the caller is the consumer that rents the service: then all logins to it are its own to see.
+    private func isOwnService(_ service: ServiceID?, _ call: Call) async -> Bool {
+        guard let service, call.identity?.role == .consumer, let consumer = call.identity?.consumer else {
+            return false
+        }
+        return await administration.configuration().services.contains { $0.id == service && $0.owner == consumer }
+    }
+
+    private func auditQuery(_ call: Call) -> AuditQuery {
+        var query = AuditQuery()
+        query.service = call.query.identifier("service")
+        query.principal = call.query.text("principal")
+        query.sourceAddress = call.query.text("sourceAddress")
+        query.from = call.query.time("from")
+        query.until = call.query.time("until")
+        return query
+    }
+}

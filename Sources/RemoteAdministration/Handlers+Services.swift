@@ -1,0 +1,153 @@
+import AdministrationAPI
+import CloudModel
+import CloudPorts
+import Credentials
+
+extension RouteTable {
+    static let services: [Route] = [
+        Route(
+            name: "listServices", method: .get, path: "/api/v1/services", right: .read,
+            summary: "Lists the cloud services with their constraints, instances and load.",
+            answer: .json(API.Page<API.Service>.self, "All services, by name.")
+        ) { try await $0.listServices($1) },
+        Route(
+            name: "getService", method: .get, path: "/api/v1/services/{service}", right: .read,
+            summary: "Shows one cloud service.", answer: .json(API.Service.self, "The service.")
+        ) { try await $0.getService($1) },
+        Route(
+            name: "getConstraints", method: .get, path: "/api/v1/services/{service}/constraints", right: .read,
+            summary: "Shows the workload constraints of a service.",
+            answer: .json(
+                API.Constraints.self, "The constraints.", headers: ["ETag": "Their version, for If-Match."])
+        ) { try await $0.getConstraints($1) },
+        Route(
+            name: "setConstraint", method: .patch, path: "/api/v1/services/{service}/constraints", right: .operate,
+            summary: "Sets or lifts one workload constraint of a service; it takes effect at once.",
+            body: .json(API.ConstraintChange.self), needsIfMatch: true,
+            answer: .json(
+                API.Constraints.self, "The constraints after the change.",
+                headers: ["ETag": "Their version, for If-Match."])
+        ) { try await $0.setConstraint($1) },
+        Route(
+            name: "listFailoverGroups", method: .get, path: "/api/v1/failover-groups", right: .read,
+            summary: "Lists the failover groups with their implementations.",
+            answer: .json(API.Page<API.FailoverGroup>.self, "All groups, by name.")
+        ) { try await $0.listFailoverGroups($1) },
+    ]
+
+    static let instances: [Route] =
+        [
+            Route(
+                name: "listInstances", method: .get, path: "/api/v1/instances", right: .read,
+                summary: "Lists the service instances.",
+                query: [QueryParameter("service", "Only instances of this service.")],
+                answer: .json(API.Page<API.Instance>.self, "The instances, by name.")
+            ) { try await $0.listInstances($1) },
+            Route(
+                name: "getInstance", method: .get, path: "/api/v1/instances/{instance}", right: .read,
+                summary: "Shows one service instance.", answer: .json(API.Instance.self, "The instance.")
+            ) { try await $0.getInstance($1) },
+        ]
+        + [
+            command("drain", "Gives an instance no more requests and lets it finish what it has.", .draining),
+            command("enable", "Gives an instance requests again.", .enabled),
+            command("maintenance", "Gives an instance no work at all.", .maintenance),
+            command("restart", "Drains an instance and starts it anew.", nil),
+        ]
+
+    private static func command(_ verb: String, _ summary: String, _ state: AdministrativeState?) -> Route {
+        Route(
+            name: "\(verb)Instance", method: .post, path: "/api/v1/instances/{instance}/\(verb)", right: .operate,
+            summary: summary,
+            answer: .json(
+                API.Operation.self, "The operation that was begun.", status: 202,
+                headers: ["Location": "Where to follow the operation."])
+        ) { handlers, call in
+            let instance = InstanceID(call.placeholder("instance"))
+            let operation =
+                if let state {
+                    try await handlers.administration.setAdministrativeState(instance, state, actor: call.actor)
+                } else {
+                    try await handlers.administration.restart(instance, actor: call.actor)
+                }
+            return try await handlers.accepted(operation)
+        }
+    }
+}
+
+extension Handlers {
+    func listServices(_ call: Call) async throws -> Reply {
+        let configuration = await administration.configuration()
+        let instances = await administration.instances()
+        let load = await administration.load()
+        return .json(
+            API.Page(
+                items: configuration.services.map { service in
+                    API.Service(
+                        service, groups: configuration.failoverGroups, instances: instances, load: load[service.id])
+                }))
+    }
+
+    func getService(_ call: Call) async throws -> Reply {
+        let service = try await service(call)
+        return .json(
+            API.Service(
+                service, groups: await administration.configuration().failoverGroups,
+                instances: await administration.instances(), load: await administration.load()[service.id]))
+    }
+
+    func getConstraints(_ call: Call) async throws -> Reply { constraints(of: try await service(call)) }
+
+    func setConstraint(_ call: Call) async throws -> Reply {
+        let change = try JSON.read(API.ConstraintChange.self, from: call.body)
+        guard let kind = ConstraintKind(rawValue: change.constraint.rawValue) else {
+            throw API.Problem.invalid("The constraint '\(change.constraint.rawValue)' is not known.")
+        }
+        return try await lane.run {
+            let service = try await service(call)
+            try requireMatch(call, entityTag(of: API.Constraints(service.constraints)))
+            try await administration.setConstraint(service.id, kind, to: change.value, actor: call.actor)
+            return constraints(of: try await self.service(call))
+        }
+    }
+
+    private func constraints(of service: CloudService) -> Reply {
+        let constraints = API.Constraints(service.constraints)
+        return .json(constraints, headers: ["etag": entityTag(of: constraints)])
+    }
+
+    func listFailoverGroups(_ call: Call) async throws -> Reply {
+        let instances = await administration.instances()
+        let groups = await administration.configuration().failoverGroups
+        return .json(API.Page(items: groups.map { API.FailoverGroup($0, instances: instances) }))
+    }
+
+    func listInstances(_ call: Call) async throws -> Reply {
+        let service: ServiceID? = call.query.identifier("service")
+        let instances = await administration.instances()
+            .filter { service == nil || $0.service == service }.sorted { $0.id < $1.id }
+        return .json(API.Page(items: instances.map(API.Instance.init)))
+    }
+
+    func getInstance(_ call: Call) async throws -> Reply {
+        let id = InstanceID(call.placeholder("instance"))
+        guard let instance = await administration.instances().first(where: { $0.id == id }) else {
+            throw API.Problem.notFound("There is no instance '\(id)'; see `cloudwright instance list`.")
+        }
+        return .json(API.Instance(instance))
+    }
+
+    /// The operation is in the log database before the command returns.
+    func accepted(_ id: OperationID) async throws -> Reply {
+        guard let operation = try await database.operation(id) else {
+            throw API.Problem.failed("The operation '\(id)' was begun but is not in the log database; see the log.")
+        }
+        return .json(
+            API.Operation(operation), status: 202, headers: ["location": "\(API.root)/operations/\(id)"])
+    }
+
+    static func entityTag(of bytes: [UInt8]) -> String {
+        let digest = bytes.withUnsafeBytes { KeyDigest(of: $0) }.description
+        return "\"\(digest.prefix(32))\""
+    }
+}

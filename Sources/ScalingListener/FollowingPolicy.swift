@@ -1,0 +1,68 @@
+import CloudModel
+
+/// A demand policy at work on a service: makes the demand from the load, lets the policy decide at its interval, and
+/// holds in between. The same values decide here and in the replay.
+///
+/// The demand is the larger of requests (in flight and queued, over what an instance takes) and active consumers (over
+/// those per instance). Of the samples within an interval the highest counts, so that a peak between two decisions
+/// shows.
+struct FollowingPolicy: ScalingPolicy {
+    let settings: ScalingPolicySettings
+    private var policy: any DemandPolicy
+    private var bounds: ScalingGuard
+    private var decidedAt: Timestamp?
+    private var highest = 0.0
+    private var last: DemandWish?
+
+    init(_ settings: ScalingPolicySettings, target: Double) {
+        self.settings = settings
+        let catalogue = PolicyCatalogue(
+            decisionInterval: settings.decisionInterval, startupTime: settings.startupTime,
+            missBudget: Double(settings.missBudgetPerMille) / 1_000)
+        policy = catalogue.policy(settings.kind, target: target)
+        bounds = ScalingGuard()
+    }
+
+    mutating func recommend(_ observation: ScalingObservation) -> ScalingRecommendation? {
+        guard let present = ConcurrencyPolicy().recommend(observation),
+            let demand = Self.demand(observation)
+        else { return nil }
+        highest = max(highest, demand)
+        let isDue = decidedAt.map { observation.at - $0 >= settings.decisionInterval } ?? true
+        if isDue || last == nil {
+            let sample = DemandSample(
+                at: observation.at, demand: highest, ready: observation.instances - observation.starting,
+                committed: observation.instances)
+            let wish = policy.wish(sample)
+            bounds.minimum = observation.minimum
+            bounds.maximum = max(observation.minimum, observation.ceiling)
+            // A wish above the ceiling is passed on: that the ceiling stops it is the caller's to say.
+            let allowed = wish.instances > bounds.maximum ? wish.instances : bounds.allow(wish.instances, sample)
+            last = DemandWish(allowed, wish.reason)
+            decidedAt = observation.at
+            highest = 0
+        }
+        guard let last else { return nil }
+        // While requests wait that nobody can take, the load itself decides too: at once, not at the next interval.
+        let count = present.exceedsCapacity ? max(last.instances, present.instances) : last.instances
+        return ScalingRecommendation(
+            instances: count, hundredths: count.multipliedReportingOverflow(by: 100).partialValue,
+            basis: .policy(settings.kind, last.reason), exceedsCapacity: present.exceedsCapacity)
+    }
+
+    /// Instances that the load would fill; nil where nothing says how much one takes.
+    static func demand(_ observation: ScalingObservation) -> Double? {
+        let sample = observation.sample
+        var demand: Double?
+        let perInstance =
+            observation.settings.targetConcurrency ?? observation.constraints.concurrentRequestsPerInstance
+        if let perInstance, perInstance > 0 {
+            demand = Double(max(0, sample.requestsInFlight)) + Double(max(0, sample.requestsQueued))
+            demand = demand.map { $0 / Double(perInstance) }
+        }
+        if let perInstance = observation.constraints.activeConsumersPerInstance, perInstance > 0 {
+            demand = max(demand ?? 0, Double(max(0, sample.activeConsumers)) / Double(perInstance))
+        }
+        return demand
+    }
+}

@@ -1,0 +1,121 @@
+public import CloudModel
+
+/// What a scaling policy is shown of a service.
+public struct ScalingObservation: Sendable {
+    /// Fresh; a policy is never shown an old one.
+    public var sample: LoadSample
+    /// Instances that do the work or are about to: up, starting, or decided.
+    public var instances: Int
+    /// Of them, those that are not up yet.
+    public var starting: Int
+    /// Highest and lowest number of instances for the work.
+    public var ceiling: Int
+    public var minimum: Int
+    public var constraints: WorkloadConstraints
+    public var settings: ScalingSettings
+    /// Of a clock that neither jumps nor goes back.
+    public var at: Timestamp
+
+    public init(
+        sample: LoadSample, instances: Int, starting: Int = 0, ceiling: Int = .max, minimum: Int = 1,
+        constraints: WorkloadConstraints, settings: ScalingSettings, at now: Timestamp = .epoch
+    ) {
+        self.sample = sample
+        self.instances = instances
+        self.starting = starting
+        self.ceiling = ceiling
+        self.minimum = minimum
+        self.constraints = constraints
+        self.settings = settings
+        at = now
+    }
+}
+
+/// How many instances a load asks for, according to a policy.
+public struct ScalingRecommendation: Hashable, Sendable {
+    /// What the number follows from.
+    public enum Basis: Hashable, Sendable {
+        /// Requests in flight and queued; each instance is meant to have `targetPercent` of `perInstance`.
+        case requests(Int, perInstance: Int, targetPercent: Int)
+        /// Active consumers; each instance takes `perInstance`.
+        case consumers(Int, perInstance: Int)
+        /// What a demand policy made of both.
+        case policy(ScalingPolicySettings.Kind, DemandReason)
+    }
+
+    public var instances: Int
+    /// The same before rounding up, in hundredths of an instance.
+    public var hundredths: Int
+    public var basis: Basis
+    /// The load is more than the present instances may be given: some of it has to wait.
+    public var exceedsCapacity: Bool
+
+    public init(instances: Int, hundredths: Int, basis: Basis, exceedsCapacity: Bool) {
+        self.instances = instances
+        self.hundredths = hundredths
+        self.basis = basis
+        self.exceedsCapacity = exceedsCapacity
+    }
+}
+
+/// Says how many instances a load asks for. When and how far the count moves is `ScalingListenerDecision`'s, the same
+/// for every policy; so a policy cannot break a limit, flap, or act on missing data.
+public protocol ScalingPolicy: Sendable {
+    /// Nil where nothing says how much an instance takes: the count stays as it is.
+    mutating func recommend(_ observation: ScalingObservation) -> ScalingRecommendation?
+}
+
+/// Follows concurrency: requests in flight (Knative's `concurrency` metric, with its aim at a part of the limit) and
+/// active consumers. The constraint that asks for most decides (Kubernetes HPA with several metrics).
+public struct ConcurrencyPolicy: ScalingPolicy, Hashable {
+    public init() {}
+
+    public func recommend(_ observation: ScalingObservation) -> ScalingRecommendation? {
+        let byRequests = Self.byRequests(observation)
+        let byConsumers = Self.byConsumers(observation)
+        guard let byRequests, let byConsumers else { return byRequests ?? byConsumers }
+        var most = byConsumers.instances >= byRequests.instances ? byConsumers : byRequests
+        most.exceedsCapacity = byRequests.exceedsCapacity || byConsumers.exceedsCapacity
+        return most
+    }
+
+    private static func byRequests(_ observation: ScalingObservation) -> ScalingRecommendation? {
+        let limit = observation.constraints.concurrentRequestsPerInstance
+        let settings = observation.settings
+        // An explicit target is aimed at in full; a limit is aimed at in part, so that there is room while more start.
+        let perInstance = settings.targetConcurrency ?? limit
+        guard let perInstance, perInstance > 0 else { return nil }
+        let percent = settings.targetConcurrency == nil ? min(max(settings.targetUtilisationPercent, 1), 100) : 100
+        let requests = max(0, observation.sample.requestsInFlight) + max(0, observation.sample.requestsQueued)
+        let hundredths = ceilingOfQuotient(requests, times: 10_000, by: perInstance, times: percent)
+        return ScalingRecommendation(
+            instances: (hundredths + 99) / 100, hundredths: hundredths,
+            basis: .requests(requests, perInstance: perInstance, targetPercent: percent),
+            exceedsCapacity: limit.map { exceeds(requests, instances: observation.instances, perInstance: $0) } ?? false
+        )
+    }
+
+    private static func byConsumers(_ observation: ScalingObservation) -> ScalingRecommendation? {
+        guard let perInstance = observation.constraints.activeConsumersPerInstance, perInstance > 0 else { return nil }
+        let consumers = max(0, observation.sample.activeConsumers)
+        let hundredths = ceilingOfQuotient(consumers, times: 100, by: perInstance, times: 1)
+        return ScalingRecommendation(
+            instances: (hundredths + 99) / 100, hundredths: hundredths,
+            basis: .consumers(consumers, perInstance: perInstance),
+            exceedsCapacity: exceeds(consumers, instances: observation.instances, perInstance: perInstance))
+    }
+
+    /// Saturates: a load that overflows asks for more than any maximum allows anyway.
+    private static func ceilingOfQuotient(_ count: Int, times factor: Int, by divisor: Int, times other: Int) -> Int {
+        let (dividend, overflow) = count.multipliedReportingOverflow(by: factor)
+        let (whole, wholeOverflow) = divisor.multipliedReportingOverflow(by: other)
+        if wholeOverflow { return count > 0 ? 1 : 0 }
+        let limit = Int.max / 4
+        return overflow ? limit : min(limit, dividend / whole + (dividend % whole == 0 ? 0 : 1))
+    }
+
+    private static func exceeds(_ load: Int, instances: Int, perInstance: Int) -> Bool {
+        let (capacity, overflow) = max(0, instances).multipliedReportingOverflow(by: perInstance)
+        return !overflow && load > capacity
+    }
+}

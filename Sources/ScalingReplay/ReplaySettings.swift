@@ -1,0 +1,27 @@
+/// Under which circumstances history is replayed.
+public struct ReplaySettings: Hashable, Sendable {
+    /// Seconds between two decisions.
+    public var decisionSeconds: Double
+    /// Seconds from a decision to an instance that serves.
+    public var startupSeconds: Double
+    /// The part of the time in which demand may exceed supply, 0 to 1.
+    public var missBudget: Double
+    /// The hard cap.
+    public var maximumInstances: Int
+    /// Never fewer.
+    public var minimumInstances: Int
+
+    public init(
+        decisionSeconds: Double = 60, startupSeconds: Double = 180, missBudget: Double = 0.01,
+        maximumInstances: Int = 10_000, minimumInstances: Int = 1
+    ) {
+        self.decisionSeconds = decisionSeconds
+        self.startupSeconds = startupSeconds
+        self.missBudget = missBudget
+        self.maximumInstances = maximumInstances
+        self.minimumInstances = minimumInstances
+    }
+
+    /// Steps from a decision to an instance that serves.
+    public var startupSteps: Int { max(0, Int((startupSeconds / decisionSeconds).rounded(.up))) }
+}

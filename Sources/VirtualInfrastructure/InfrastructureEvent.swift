@@ -1,0 +1,100 @@
+public import CloudModel
+
+/// What the virtual infrastructure is told. Times are arguments of `step`.
+public enum InfrastructureEvent: Hashable, Sendable {
+    /// The whole of the declared hosts.
+    case configured([PhysicalServer])
+    /// Once, after a restart: what is stored of the instances on virtual servers. Each is answered with `started` or
+    /// `ended`, once every host that may have it has said so.
+    case recovered([RecoveredVirtualServer])
+    case start(VirtualServerIdentity, VirtualServerTemplate)
+    case stop(InstanceID, incarnation: Int, grace: TimeSpan)
+    /// An instance on a virtual server passed a check: evidence for its host.
+    case serviceAnswered(InstanceID)
+
+    case connected(PhysicalServerID, HypervisorCapabilities)
+    case disconnected(PhysicalServerID, reason: String)
+    /// The answer to `.list`.
+    case listed(PhysicalServerID, [ObservedVirtualServer])
+    case changed(PhysicalServerID, VirtualServerID, uuid: String, VirtualServerChange)
+    /// A command has ended; `failure` is nil where it succeeded.
+    case commandEnded(PhysicalServerID, HypervisorCommand, failure: HypervisorError?)
+    case migrationProgressed(InstanceID, MigrationProgress)
+    case migrationEnded(InstanceID, MigrationOutcome)
+    case fencingEnded(PhysicalServerID, failure: String?)
+
+    case migrate(InstanceID, to: PhysicalServerID?, MigrationSettings, operation: OperationID, actor: String)
+    case abortMigration(InstanceID, actor: String)
+    case suspend(InstanceID, operation: OperationID, actor: String)
+    case resume(InstanceID, operation: OperationID, actor: String)
+    /// A person has seen that the host is off.
+    case confirmOff(PhysicalServerID, actor: String)
+    /// Something that `nextDeadline` named is due.
+    case deadline
+}
+
+public struct RecoveredVirtualServer: Hashable, Sendable {
+    public var identity: VirtualServerIdentity
+    public var placement: VirtualServerPlacement
+    /// Nil where its service is not declared any more.
+    public var template: VirtualServerTemplate?
+
+    public init(
+        identity: VirtualServerIdentity, placement: VirtualServerPlacement, template: VirtualServerTemplate?
+    ) {
+        self.identity = identity
+        self.placement = placement
+        self.template = template
+    }
+}
+
+public enum MigrationOutcome: Hashable, Sendable {
+    case succeeded(MigrationResult)
+    case failed(HypervisorError)
+}
+
+/// One command to one hypervisor. All may be repeated.
+public enum HypervisorCommand: Hashable, Sendable {
+    case list
+    /// Defines it and starts it.
+    case run(VirtualServerDefinition)
+    case shutDown(VirtualServerID)
+    case destroy(VirtualServerID)
+    /// Ends it if it runs, and forgets it and its disks.
+    case remove(VirtualServerID)
+    case suspend(VirtualServerID)
+    case resume(VirtualServerID)
+    case migrate(VirtualServerID, of: InstanceID, to: PhysicalServer, MigrationSettings)
+    case abortMigration(VirtualServerID)
+}
+
+/// What is to be done about it.
+public enum InfrastructureEffect: Hashable, Sendable {
+    /// For the event log.
+    case record(InfrastructureRecord)
+    case operation(Operation)
+    /// Where the instance's virtual server is from now on; to be stored before any command that follows is run.
+    case placed(InstanceID, incarnation: Int, VirtualServerPlacement?)
+    /// The hypervisor reports it running.
+    case started(InstanceID, incarnation: Int, Endpoint)
+    case startFailed(InstanceID, incarnation: Int, reason: String)
+    /// It is proven not to run any more. `ago` is set where that was concluded, not seen: how long before now it was
+    /// last known to run.
+    case ended(InstanceID, incarnation: Int, crashed: Bool, ago: TimeSpan?)
+    /// For the books: `suspend` and `resume`, whoever caused them.
+    case lifecycle(InstanceID, incarnation: Int, LifecycleEvent.Kind)
+    case notify(key: String, severity: Notification.Severity, kind: String, title: String, body: String)
+    case command(PhysicalServerID, HypervisorCommand)
+    /// Run the fencing program; answered by `fencingEnded`.
+    case fence(PhysicalServerID, [String])
+}
+
+public struct InfrastructureRecord: Hashable, Sendable {
+    public var kind: String
+    public var service: ServiceID?
+    public var instance: InstanceID?
+    public var actor: String
+    public var step: TimelineStep?
+    public var summary: String
+    public var details: [String: String]
+}

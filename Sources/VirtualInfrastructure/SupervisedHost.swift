@@ -1,0 +1,64 @@
+public import CloudModel
+
+/// A physical server with what is known of it.
+public struct SupervisedHost: Hashable, Sendable {
+    public var server: PhysicalServer
+    public internal(set) var health: HostHealth
+    public internal(set) var isConnected = false
+    /// As last reported; nil before the first connection.
+    public internal(set) var capabilities: HypervisorCapabilities?
+    /// It has said what it runs since it was connected last.
+    var hasListed = false
+    var listDueAt: Timestamp?
+    /// What is still to be taken off it before it may be used again.
+    var toClean: Set<VirtualServerID> = []
+    /// Until a lease has surely run out.
+    var leaseEndsAt: Timestamp?
+    /// The refusal to fence it has been told.
+    var toldRefusal = false
+    var fencingHasFailed = false
+
+    init(_ server: PhysicalServer) {
+        self.server = server
+        health = HostHealth()
+    }
+}
+
+/// A virtual server with what is known of it, from the decision where to put it to the proof that it is gone.
+public struct SupervisedServer: Hashable, Sendable {
+    public enum Phase: String, Codable, Hashable, Sendable {
+        /// Given to the hypervisor, not reported running yet.
+        case starting
+        case running
+        case suspended
+        /// Asked to end.
+        case stopping
+        /// Known from before a restart, or of a migration whose end nobody saw: the hosts are being asked.
+        case unconfirmed
+    }
+
+    public let identity: VirtualServerIdentity
+    public internal(set) var placement: VirtualServerPlacement
+    public internal(set) var phase: Phase
+    var template: VirtualServerTemplate?
+    /// When the hypervisor that has it last said so.
+    var lastSeen: Timestamp?
+    /// A list that was asked for before this says nothing about it.
+    var startedAt: Timestamp?
+    var destroyAt: Timestamp?
+    /// The hypervisor has been asked to run it and has not answered.
+    var isRunUnderWay = false
+    /// What an operator asked for and has not been answered yet.
+    var operation: Operation?
+    /// The timeline of the relocation under way.
+    var relocation: String?
+    public internal(set) var progress: MigrationProgress?
+
+    var name: VirtualServerID { placement.name }
+    public var instance: InstanceID { identity.instance }
+    public var isMigrating: Bool { placement.destination != nil }
+    var rule: PlacementRule { template?.placement ?? PlacementRule() }
+
+    /// Whether it may be on the host.
+    func mayBe(on host: PhysicalServerID) -> Bool { placement.host == host || placement.destination == host }
+}

@@ -1,0 +1,110 @@
+import AdministrationAPI
+import AdministrationClient
+import ArgumentParser
+import CloudModel
+import Foundation
+import ScalingListener
+import ScalingReplay
+
+/// `cloudwright scaling`: which policy to choose, and why the last decision was taken.
+struct ScalingCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scaling", abstract: "Scaling policies: replay history through them, and explain decisions.",
+        subcommands: [Replay.self, Recommend.self, Explain.self])
+
+    static func kind(_ text: String) throws -> ScalingPolicySettings.Kind {
+        if let kind = ScalingPolicySettings.Kind(rawValue: text) { return kind }
+        let known = ScalingPolicySettings.Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ValidationError("'\(text)' is no policy; known are: \(known).")
+    }
+
+    struct Replay: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Replay a recorded load through every scaling policy: cost, misses, actions.",
+            discussion: """
+                Nothing is changed and no server is asked. Costs are instance-hours over those of one who knows the \
+                future. MISSED is the part of the time, and of the work, that came when there was no capacity for it.
+                """)
+        @OptionGroup var source: HistoryOptions
+        @Option(help: "Only policies of this kind; may be repeated.", transform: ScalingCommand.kind)
+        var policy: [ScalingPolicySettings.Kind] = []
+        @Option(help: "So many policies at most, the cheapest that kept the budget first.") var top = 15
+        @Option(help: ArgumentHelp("Write a chart of load, supply and misses: .svg or .html.", valueName: "file"))
+        var chart: String?
+        @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
+        var output = OutputFormat.table
+
+        func validate() throws {
+            try validateCount(top)
+            guard output != .yaml else { throw ValidationError("-o yaml is not offered here; take table or json.") }
+            if let chart, !chart.hasSuffix(".svg"), !chart.hasSuffix(".html") {
+                throw ValidationError("--chart '\(chart)' must end in .svg or .html.")
+            }
+        }
+
+        func run() async throws {
+            let trace = try await source.trace()
+            let comparison = ReplayComparison(trace, source.settings, kinds: policy.isEmpty ? nil : Set(policy))
+            if let chart { try ReplayReport.writeChart(comparison, trace, to: chart) }
+            try ReplayReport.print(comparison, trace, top: top, output)
+        }
+    }
+
+    struct Recommend: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Name the policy for a recorded load, with the configuration and the expected bill.")
+        @OptionGroup var source: HistoryOptions
+        @Option(help: "What an instance costs an hour, in any currency; for the expected bill.")
+        var pricePerHour: Double?
+        @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
+        var output = OutputFormat.table
+
+        func validate() throws {
+            guard output != .yaml else { throw ValidationError("-o yaml is not offered here; take table or json.") }
+            if let price = pricePerHour, !(price >= 0 && price < 1e9) {
+                throw ValidationError("--price-per-hour must be from 0 to 1000000000.")
+            }
+        }
+
+        func run() async throws {
+            let trace = try await source.trace()
+            let comparison = ReplayComparison(trace, source.settings)
+            try ReplayReport.recommend(comparison, trace, pricePerHour: pricePerHour, output)
+        }
+    }
+
+    struct Explain: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Say why the last scaling decisions of a service were taken, from the event log.")
+        @Argument(help: "The service.") var service: String
+        @Option(help: "So many decisions, the newest.") var last = 1
+        @OptionGroup var options: GlobalOptions
+
+        func validate() throws { try validateCount(last) }
+
+        func run() async throws {
+            var filter = EventFilter()
+            filter.service = service
+            filter.kindPrefix = "scaling.decided"
+            let events = try await options.client().events(filter, newest: last)
+            guard options.output != .table || !events.isEmpty else {
+                return Terminal.current.note("No scaling decision of '\(service)' is in the event log.")
+            }
+            try options.show(events) { events.map(Self.text).joined(separator: "\n") }
+        }
+
+        static func text(_ event: API.Event) -> String {
+            let names = [
+                ("policy", "policy"), ("from", "instances before"), ("to", "instances after"), ("reason", "reason"),
+                ("sampledAt", "sample of"), ("requestsInFlight", "requests in flight"),
+                ("requestsQueued", "requests queued"), ("activeConsumers", "active consumers"),
+            ]
+            var text = "\(Formats.time(event.at))  \(Table.printable(event.summary))\n"
+            for (key, title) in names {
+                guard let value = event.details[key] else { continue }
+                text += "  \(title): \(Table.printable(value))\n"
+            }
+            return text
+        }
+    }
+}

@@ -1,0 +1,163 @@
+import CloudModel
+import CloudPorts
+import ControlPlane
+import Credentials
+import FencingPrograms
+import Foundation
+import Gateway
+import HealthProbing
+import HypervisorLibvirt
+import LocalProcesses
+import LogDatabaseSQLite
+import Logging
+import MerkleLog
+import Notifications
+import RemoteAdministration
+import SealedBooks
+import Spool
+
+struct PlatformOptions: Sendable {
+    var file: URL
+    var announce: URL?
+    var administratorTokenFile: URL?
+    var drainLimit: TimeSpan
+}
+
+/// The running platform: every room, built in the order of their dependence and ended in the opposite one.
+struct Platform: Sendable {
+    private let options: PlatformOptions
+    private let database: SQLiteLogDatabase
+    private let gateway: Gateway
+    private let ingestion: SpoolIngestion
+    private let sealer: LogSealer
+    private let driver: LocalProcessDriver
+    private let controlPlane: ControlPlane
+    private let tasks: [Task<Void, Never>]
+    private let server: Task<Void, any Error>
+    private let logger: Logger
+
+    static func start(_ options: PlatformOptions, logger: Logger) async throws -> Platform {
+        let declared = try DeclaredCloud(file: options.file)
+        let settings = declared.settings
+        let data = try DataDirectory(path: settings.dataDirectory)
+        let clock = PlatformClock()
+        let driver = try LocalProcessDriver(dataDirectory: data.path, logger: logger)
+        let database = try SQLiteLogDatabase(path: data.path("log.sqlite"))
+        try await FirstAdministrator(database: database, tokenFile: options.administratorTokenFile)
+            .create(at: clock.now())
+        let tagKey = try KeyFile.key(at: data.url("audit-tag.key"))
+        let gateway = try makeGateway(settings, data: data, tagKey: tagKey, logger: logger)
+        let ingestion = SpoolIngestion(spool: gateway.spool, database: database, logger: logger)
+        let signer = try CheckpointSigner(name: settings.name, seed: try KeyFile.key(at: data.url("seal.key")))
+        let sealer = LogSealer(
+            database: database, signer: signer, witness: settings.witnessFile.map { URL(fileURLWithPath: $0) },
+            now: { clock.now() }, logger: logger)
+        let controlPlane = ControlPlane(
+            configuration: ControlPlane.Configuration(
+                lease: settings.instanceLease, seed: UInt64.random(in: 0...UInt64.max), cloud: settings.name),
+            ports: ControlPlane.Ports(
+                logDatabase: database, instances: driver, prober: HealthProbes(), dataPlane: gateway,
+                notifier: NotificationDelivery(relay: settings.mailRelay, logger: logger),
+                hypervisors: LibvirtProvider(logger: logger), fencing: FencingProgram()),
+            links: ChangeLinks(key: try KeyFile.key(at: data.url("change-link.key"))), clock: clock,
+            healthOfAgents: { ["usage-ingestion": ingestion.health, "seals": sealer.health] }, logger: logger)
+        let server = AdministrationServer(
+            administration: controlPlane,
+            settings: AdministrationServer.Settings(
+                address: settings.administration, platform: settings, version: Cloudwright.configuration.version),
+            tagger: SecretTagger(key: tagKey), seals: signer.verifier,
+            metrics: {
+                PlatformMetrics(
+                    gateway: gateway.statistics, traffic: gateway.trafficFigures, spool: gateway.spool,
+                    ingestion: ingestion
+                ).text
+            },
+            traffic: { gateway.trafficFigures },
+            now: { clock.now() }, logger: logger)
+
+        // Everything is built. What can fail for the operator's reasons (addresses in use) comes before anything acts.
+        let serving = Task { try await server.run() }
+        let address = try await server.boundEndpoint()
+        try gateway.start(highWaterMarks: try await highWaterMarks(of: gateway, in: database))
+        try await controlPlane.recover()
+        try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
+        let tasks = [
+            Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
+            Task { await sealer.run() }, Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
+        ]
+        try announce(options, gateway: gateway, administration: address, logger: logger)
+        return Platform(
+            options: options, database: database, gateway: gateway, ingestion: ingestion, sealer: sealer,
+            driver: driver, controlPlane: controlPlane, tasks: tasks, server: serving, logger: logger)
+    }
+
+    /// Finishes requests, stops the instances, stores what is spooled, and closes the log database.
+    func stop() async {
+        await gateway.drainAndStop(within: options.drainLimit)
+        await controlPlane.shutDown(within: options.drainLimit)
+        server.cancel()
+        _ = await server.result
+        for task in tasks { task.cancel() }
+        for task in tasks { await task.value }
+        await ingestion.drain()
+        await sealer.seal()
+        gateway.spool.close()
+        await driver.close()
+        await database.close()
+        logger.notice("Stopped")
+    }
+
+    /// SIGHUP: the access log's file has been moved away, and certificates are read again, whether changed or not.
+    func reload() {
+        gateway.reopenAccessLog()
+        CertificateWatch(gateway: gateway, logger: logger).reload(onlyIfChanged: false)
+    }
+
+    private static func makeGateway(
+        _ settings: PlatformSettings, data: DataDirectory, tagKey: [UInt8], logger: Logger
+    ) throws -> Gateway {
+        try Gateway(
+            configuration: GatewayConfiguration(
+                name: settings.name, listeners: settings.gateway.listeners,
+                loops: settings.gateway.loops ?? ProcessInfo.processInfo.activeProcessorCount,
+                spoolDirectory: data.path("spool"), auditTagKey: tagKey,
+                http2: HTTP2Settings(
+                    isEnabled: settings.gateway.http2Streams > 0,
+                    maximumStreams: max(1, settings.gateway.http2Streams)),
+                accessLog: settings.gateway.accessLog),
+            logger: logger)
+    }
+
+    private static func highWaterMarks(
+        of gateway: Gateway, in database: any LogDatabase
+    ) async throws -> [String: UInt64] {
+        var marks: [String: UInt64] = [:]
+        for loop in 0..<gateway.configuration.loops {
+            let source = Gateway.source(gateway: gateway.configuration.name, loop: loop)
+            marks[source] = try await database.highWaterMark(ofSource: source)
+        }
+        return marks
+    }
+
+    private struct Announcement: Codable {
+        var processID: Int32
+        var gateway: [String]
+        var administration: String
+    }
+
+    private static func announce(
+        _ options: PlatformOptions, gateway: Gateway, administration: Endpoint, logger: Logger
+    ) throws {
+        let announcement = Announcement(
+            processID: getpid(), gateway: gateway.boundEndpoints.map(\.description),
+            administration: "http://\(administration)")
+        logger.notice(
+            "Serving",
+            metadata: [
+                "gateway": "\(announcement.gateway.joined(separator: ", "))",
+                "administration": "\(announcement.administration)",
+            ])
+        guard let file = options.announce else { return }
+        try JSONEncoder().encode(announcement).write(to: file, options: .atomic)
+    }
+}

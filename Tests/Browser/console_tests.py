@@ -1,0 +1,377 @@
+"""The web console in a real browser, against a platform that runs.
+
+    console_tests.py SURROUNDINGS
+
+SURROUNDINGS is a JSON file: `administration` (URL), `gateway` (address:port), `token` (an administrator's), `keys` (API
+keys by consumer) and `screenshots` (a folder). Prints what was done; ends with 1 where anything is not as it should be.
+"""
+
+import http.client
+import json
+import os
+import signal
+import sys
+import threading
+import time
+import urllib.request
+
+from browser import Browser, Failure, Page
+
+password = "a fine pass phrase"
+views = ["overview", "services", "services/classic", "notifications", "failover", "timelines", "usage", "audit",
+         "consumers", "events", "events?show=operations", "settings"]
+
+
+class Surroundings:
+    def __init__(self, path):
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+        self.administration = values["administration"]
+        self.gateway = values["gateway"]
+        self.token = values["token"]
+        self.keys = values["keys"]
+        self.screenshots = values["screenshots"]
+        os.makedirs(self.screenshots, exist_ok=True)
+
+    def api(self, path, method="GET", body=None):
+        request = urllib.request.Request(
+            f"{self.administration}/api/v1{path}", method=method,
+              data=None if body is None else json.dumps(body).encode(),
+            headers={"authorization": f"Bearer {self.token}", "content-type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    def call(self, consumer, service, path, method="GET", headers=(), body=None):
+        """One request of a consumer through the gateway; the status."""
+        connection = http.client.HTTPConnection(self.gateway, timeout=90)
+        try:
+            fields = {"Host": f"{service}.localhost", **dict(headers)}
+            if consumer:
+                fields["X-API-Key"] = self.keys[consumer]
+            connection.request(method, path, body=body, headers=fields)
+            response = connection.getresponse()
+            response.read()
+            return response.status
+        finally:
+            connection.close()
+
+
+class Consumer(threading.Thread):
+    """A consumer whose request goes on while the page is looked at."""
+
+    def __init__(self, around, *arguments, **named):
+        super().__init__(daemon=True)
+        self.work = lambda: around.call(*arguments, **named)
+        self.status = None
+        self.start()
+
+    def run(self):
+        try:
+            self.status = self.work()
+        except OSError as error:
+            self.status = str(error)
+
+
+def expect(condition, what):
+    if not condition:
+        raise Failure(f"expected: {what}")
+
+
+def eventually(condition, what, limit=20):
+    deadline = time.monotonic() + limit
+    while not condition():
+        expect(time.monotonic() < deadline, f"within {limit} s: {what}")
+        time.sleep(0.02)
+
+
+def first_login(page, around):
+    page.open(around.administration + "/")
+    page.wait_for_text("Log in", "button")
+    page.screenshot(f"{around.screenshots}/login.png")
+    # A wrong token is refused, and the browser notes the 401 on its console.
+    page.expected = ["401 (Unauthorized)"]
+    page.type("input[name=token]", "cwa_wrong")
+    page.press("button.primary")
+    page.wait_for_text("not valid", "[role=alert]")
+    page.type("input[name=token]", around.token)
+    page.press("button.primary")
+    page.wait_for_text("Overview", "h1")
+    expect(page.evaluate("document.cookie") == "", "no cookie that a script can read")
+    page.view("settings")
+    page.press(".account button", "Set the password")
+    page.type("dialog input[autocomplete=new-password]", "short")
+    page.evaluate("document.querySelectorAll('dialog input')[2].focus()")
+    page.send("Input.insertText", text="short")
+    page.expected.append("400 (Bad Request)")
+    page.press("dialog button.primary")
+    page.wait_for_text("12 characters", "dialog")
+    for number in [1, 2]:
+        page.evaluate(f"(e => {{ e.focus(); e.select(); }})(document.querySelectorAll('dialog input')[{number}])")
+        page.send("Input.insertText", text=password)
+    page.press("dialog button.primary")
+    page.wait_for_text("was set", ".toasts")
+    page.press(".side button.link", "Log out")
+    page.press("button.link", "Use a password")
+    page.type("input[name=name]", "admin")
+    page.type("input[name=password]", password)
+    page.key("Enter", number=13)
+    page.wait_for_text("Overview", "h1")
+    page.expected = []
+
+
+def limit_raised(page, around):
+    for consumer in ["alice", "bob", "carol"]:
+        Consumer(around, consumer, "classic", "/hold?ms=20000")
+    eventually(lambda: len((around.api("/services/classic").get("load") or {}).get("requestsInFlightByInstance", {})) == 3,
+               "three consumers on three instances")
+    page.view("notifications")
+    page.wait_for_text("No limit is reached", "main")
+    expect(around.call("dave", "classic", "/hold?ms=10") == 429, "the fourth consumer is rejected")
+    dave = Consumer(around, "dave", "classic", "/hold?ms=10", headers=[("Prefer", "wait=60")])
+    page.wait("document.querySelector('.note .act button')", "the notification with its button")
+    page.wait_for_text("Waiting consumers: 1", "main")
+    page.wait_for_text("1", ".side .badge")
+    page.screenshot(f"{around.screenshots}/notifications.png")
+    page.view("services/classic")
+    page.wait_for_text("wait for a higher limit: 1", "[role=status]")
+    page.screenshot(f"{around.screenshots}/service.png", is_whole=True)
+    page.view("notifications")
+    page.press(".note .act button", "Raise to 4")
+    page.wait_for_text("The limit is 4", "main")
+    dave.join(30)
+    expect(dave.status == 200, f"dave is served after the limit was raised, not {dave.status}")
+    expect(around.api("/services/classic/constraints")["maximumInstances"] == 4, "the limit is 4")
+    page.view("timelines?mechanism=automated-scaling-listener&service=classic")
+    page.wait("[...document.querySelectorAll('.steps')].some(e => e.querySelectorAll('li:not(.missing)').length >= 5)",
+              "all five steps of S1")
+    page.screenshot(f"{around.screenshots}/timeline-s1.png")
+
+
+def failover_seen(page, around):
+    page.view("failover")
+    page.wait_for_text("standby", ".member")
+    active = next(i for i in around.api("/instances?service=ledger")["items"]
+                  if i["role"] == "active" and i["phase"] == "running")
+    os.kill(active["processID"], signal.SIGKILL)
+    page.wait("[...document.querySelectorAll('[data-key=ledger] .steps')]"
+              ".some(e => e.querySelectorAll('li:not(.missing)').length === 4)", "the four steps of S6, live")
+    page.screenshot(f"{around.screenshots}/failover.png", is_whole=True)
+    page.view("timelines?mechanism=failover-active-passive&service=ledger")
+    numbers = page.wait("(e => e && [...e.querySelectorAll('li:not(.missing) .circle')].map(c => c.innerText))"
+                        "(document.querySelector('.steps'))", "the timeline")
+    expect(numbers == ["1", "2", "3", "4"], f"the steps in order, not {numbers}")
+    page.screenshot(f"{around.screenshots}/timeline-s6.png")
+
+
+def failed_login_found(page, around):
+    headers = [("Content-Type", "application/json")]
+    for secret in ["guess", "another"]:
+        status = around.call(None, "shop", "/login", "POST", headers, json.dumps({"user": "mallory",
+          "password": secret}))
+        expect(status == 401, f"the shop refuses mallory, not {status}")
+    page.view("audit")
+    page.wait_for_text("mallory", "[data-key=ranking]")
+    page.type("form input[name=principal]", "mallory")
+    page.press("form button.primary")
+    page.wait("document.querySelectorAll('[data-key=logins] tbody tr').length === 2",
+      "the two failed logins, and no other")
+    page.wait_for_text("failure", "[data-key=logins]")
+    page.wait("!document.querySelector('.toasts > *')", "the toasts to go")
+    page.screenshot(f"{around.screenshots}/audit.png")
+    page.press("form button", "Clear the filter")
+    page.wait_for_text("administration (the platform itself)", "[data-key=logins]")
+
+
+def key_made_and_revoked(page, around):
+    page.view("consumers")
+    page.press("button", "Make an API key: alice")
+    page.press("dialog button.primary")
+    key = page.wait("document.querySelector('dialog .secret input')?.value", "the new key")
+    held = dict(around.keys)
+    around.keys["alice"] = key
+    eventually(lambda: around.call("alice", "ledger", "/") == 200, "the new key admits alice")
+    page.press("dialog button.primary", "Done")
+    credential = next(c["id"] for c in around.api("/consumers/alice")["credentials"] if key.startswith(c["prefix"]))
+    page.press("button", f"Revoke {credential}")
+    expect(page.evaluate("document.querySelector('dialog button.danger').disabled"), "nothing goes without the name")
+    page.type("dialog input", credential)
+    page.press("dialog button.danger")
+    page.wait("!document.querySelector('dialog')", "the dialog to close")
+    eventually(lambda: around.call("alice", "ledger", "/") == 401, "the revoked key admits nobody")
+    around.keys = held
+
+
+def both_languages(page, around):
+    page.view("settings")
+    page.evaluate("(e => { e.value = 'zh'; e.dispatchEvent(new Event('change')); })"
+                  "([...document.querySelectorAll('select')].find(e => e.innerText.includes('简体中文')))")
+    page.wait_for_text("设置", "h1")
+    expect(page.evaluate("document.documentElement.lang") == "zh-CN", "the page says that it is Chinese")
+    for view in views:
+        page.view(view)
+        expect(not page.evaluate(r"/\b(nav|overview|services|state|word)\.[a-z]/.test(document.body.innerText)"),
+               f"words instead of the names of texts in {view}")
+    page.view("overview")
+    page.wait_for_text("概览", "h1")
+    page.screenshot(f"{around.screenshots}/overview-chinese.png", is_whole=True)
+    page.evaluate("localStorage.setItem('cloudwright.language', 'en')")
+    page.open(around.administration + "/console/?again")
+    page.wait_for_text("Overview", "h1")
+
+
+def small_screen(page, around):
+    page.resize(390, 844)
+    for view in views:
+        page.view(view)
+        page.wait("document.querySelector('#main .card')", f"{view} to be drawn")
+        width = page.evaluate("document.scrollingElement.scrollWidth")
+        expect(width <= 390, f"{view} fits in 390 pixels, not {width}")
+    page.view("overview")
+    page.press("button.burger")
+    page.wait("document.querySelector('.side.open nav a').checkVisibility()", "the menu to open")
+    page.press(".side nav a", "Services")
+    page.wait_for_text("Services", "h1")
+    page.view("notifications")
+    page.wait("document.querySelector('.note')", "the inbox")
+    page.screenshot(f"{around.screenshots}/small.png")
+    page.resize(1280, 860)
+
+
+def by_keyboard(page, around):
+    page.open(around.administration + "/console/?keys")
+    page.wait("document.querySelector('#main .card')", "the overview")
+    page.key("Tab", number=9)
+    expect(page.evaluate("document.activeElement.className") == "skip", "the first stop skips the navigation")
+    page.key("Enter", number=13)
+    page.wait("document.activeElement.id === 'main'", "the focus in the content")
+    page.view("consumers")
+    page.press("button", "Make an API key: bob")
+    page.wait("document.querySelector('dialog').contains(document.activeElement)", "the focus in the dialog")
+    page.key("Escape", number=27)
+    page.wait("!document.querySelector('dialog')", "Escape to close the dialog")
+
+
+def accessible(page, around):
+    try:
+        import axe_core_python
+        source = os.path.join(os.path.dirname(axe_core_python.__file__), "axe.min.js")
+    except ImportError:
+        print("  no axe-core (pip install axe-core-python): only names of controls are checked")
+        source = None
+    for is_dark in [False, True]:
+        page.dark(is_dark)
+        for view in views:
+            page.view(view)
+            page.wait("document.querySelector('#main .card, #main .tile')", f"{view} to be drawn")
+            nameless = page.evaluate("""[...document.querySelectorAll('button, a, input, select')].filter(e =>
+              e.checkVisibility() && !(e.innerText.trim() || e.getAttribute('aria-label') || e.labels?.length))
+              .map(e => e.outerHTML.slice(0, 120))""")
+            expect(not nameless, f"every control of {view} has a name: {nameless}")
+            if source:
+                if not page.evaluate("!!window.axe"):
+                    with open(source, encoding="utf-8") as file:
+                        page.evaluate(file.read() + ";true")
+                found = page.evaluate("""axe.run(document, { resultTypes: ['violations'] }).then(r => r.violations
+                  .filter(v => v.impact === 'serious' || v.impact === 'critical')
+                  .map(v => `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map(n => n.html.slice(0,
+                    160)).join(' | ')}`))""")
+                expect(not found, f"no serious finding in {view} ({'dark' if is_dark else 'light'}): {found}")
+        if is_dark:
+            page.view("overview")
+            page.wait("document.querySelector('#main .card')", "the overview")
+            page.screenshot(f"{around.screenshots}/overview-dark.png", is_whole=True)
+    page.dark(False)
+
+
+def pictures(page, around):
+    """One of each view, to be looked at."""
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=500)
+    for view in views:
+        page.view(view)
+        page.wait("document.querySelector('#main .card')", f"{view} to be drawn")
+        name = view.replace("/", "-").replace("?show=", "-")
+        page.screenshot(f"{around.screenshots}/view-{name}.png", is_whole=True)
+
+
+def interactive_soon(page, around):
+    page.open(around.administration + "/console/?timed")
+    page.wait("document.querySelector('#main .card')", "the overview")
+    milliseconds = page.evaluate("performance.now()")
+    print(f"  loaded and drawn after at most {milliseconds:.0f} ms")
+    expect(milliseconds < 5_000, f"the console is there within 5 s, not {milliseconds:.0f} ms")
+
+
+def feed_resumes(page, around):
+    """The event log is followed without a gap: what happens while the page is hidden is there when it is seen again."""
+    page.view("events")
+    page.wait_for_text("Live", ".feed")
+    page.wait("document.querySelector('#main tbody tr')", "the log")
+
+    def hide(is_hidden):
+        value = json.dumps(is_hidden)
+        page.evaluate(f"Object.defineProperty(document, 'hidden', {{ value: {value}, configurable: true }});"
+                      "document.dispatchEvent(new Event('visibilitychange'))")
+
+    hide(True)
+    around.api("/consumers/carol/credentials", "POST", {})
+    page.evaluate("fetch('/healthz').then(() => true)")
+    expect("carol" not in page.evaluate("document.querySelector('#main tbody tr').innerText"), "a hidden page rests")
+    hide(False)
+    page.wait_for_text("carol", "#main tbody tr:first-child", limit=5)
+
+
+def rights_shown(page, around):
+    """Who may not change anything is offered nothing to change; a consumer sees its own views only."""
+    tokens = {name: around.api("/administrators", "POST", {"name": name, **role})["token"] for name, role in [
+        ("ada", {"role": "auditor"}), ("grace", {"role": "consumer", "consumer": "alice"})]}
+
+    def log_in(name):
+        page.press(".side button.link", "Log out")
+        page.wait("document.querySelector('.login form')", "the login")
+        if page.evaluate("!document.querySelector('input[name=token]')"):
+            page.press("button.link", "Use a token")
+        page.type("input[name=token]", tokens[name])
+        page.press("button.primary")
+        page.wait_for_text(name, ".side footer")
+
+    log_in("ada")
+    page.view("services/classic")
+    page.wait("document.querySelector('#main table')", "the instances")
+    expect(page.evaluate("document.querySelectorAll('#main button').length") == 0, "an auditor changes nothing")
+    log_in("grace")
+    names = page.evaluate("[...document.querySelectorAll('.side nav a')].map(e => e.innerText.trim())")
+    expect(names == ["Notifications", "Usage", "Audit", "Settings"], f"what a consumer sees, not {names}")
+    for view in ["notifications", "usage", "audit", "settings"]:
+        page.view(view)
+        page.wait("document.querySelector('#main .card')", f"{view} to be drawn")
+    page.view("usage")
+    page.wait_for_text("alice", "#main")
+    expect(not page.evaluate("document.body.innerText.includes('dave')"), "nothing of another consumer")
+
+
+tests = [first_login, limit_raised, failover_seen, failed_login_found, key_made_and_revoked, feed_resumes, by_keyboard,
+         both_languages, small_screen, accessible, pictures, interactive_soon, rights_shown]
+
+
+def main():
+    around = Surroundings(sys.argv[1])
+    browser = Browser()
+    try:
+        page = Page(browser, around.administration)
+        for test in tests:
+            began = time.monotonic()
+            test(page, around)
+            expect(not page.errors, f"no error on the console: {page.errors}")
+            print(f"{test.__name__.replace('_', ' ')}: {time.monotonic() - began:.1f} s", flush=True)
+    except Failure as failure:
+        print(f"{test.__name__}: {failure}", flush=True)
+        page.screenshot(f"{around.screenshots}/failure.png")
+        return 1
+    finally:
+        browser.close()
+    print(f"{len(tests)} passed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

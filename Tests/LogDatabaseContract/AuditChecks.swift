@@ -1,0 +1,114 @@
+import CloudModel
+import CloudPorts
+
+extension LogDatabaseContract {
+    static let auditChecks: [LogDatabaseContract] = [
+        LogDatabaseContract("audit events are found by every filter, page by page") { open in
+            try await session(open) { database in
+                var events: [AuditEvent] = []
+                for index in 0..<30 {
+                    var event = Samples.audit(
+                        UInt64(index), principal: index % 2 == 0 ? "ann" : "bob\u{0}",
+                        address: index % 3 == 0 ? "192.0.2.1" : "2001:db8::1", service: index % 5 == 0 ? "shop" : "old",
+                        outcome: AuditEvent.Outcome.allCases[index % 3], at: Samples.start + .seconds(Int64(index)))
+                    event.consumer = index % 4 == 0 ? "beta" : nil
+                    events.append(event)
+                }
+                try await database.ingest(Samples.batch(1, events.map { .audit($0) }))
+                let all = events
+                func requireFound(
+                    _ what: String, _ change: (inout AuditQuery) -> Void, where condition: (AuditEvent) -> Bool
+                ) async throws {
+                    var query = AuditQuery()
+                    change(&query)
+                    let found = try await database.auditEvents(query).elements.map(\.event)
+                    try requireEqual(found, all.filter(condition), what)
+                    try require(!found.isEmpty, "the sample has some by \(what)")
+                }
+                try await requireFound("service", { $0.service = "shop" }, where: { $0.service == "shop" })
+                try await requireFound("consumer", { $0.consumer = "beta" }, where: { $0.consumer == "beta" })
+                try await requireFound(
+                    "principal", { $0.principal = "bob\u{0}" }, where: { $0.principal == "bob\u{0}" })
+                try await requireFound(
+                    "address", { $0.sourceAddress = "192.0.2.1" }, where: { $0.sourceAddress == "192.0.2.1" })
+                try await requireFound("outcome", { $0.outcome = .unknown }, where: { $0.outcome == .unknown })
+                try await requireFound(
+                    "time",
+                    {
+                        $0.from = Samples.start + .seconds(4)
+                        $0.until = Samples.start + .seconds(9)
+                    },
+                    where: {
+                        $0.receivedAt >= Samples.start + .seconds(4) && $0.receivedAt < Samples.start + .seconds(9)
+                    })
+                var query = AuditQuery()
+                query.limit = 7
+                var found: [StoredAuditEvent] = []
+                repeat {
+                    let page = try await database.auditEvents(query)
+                    found += page.elements
+                    query.after = page.next ?? -1
+                } while query.after >= 0 && found.count < 100
+                try requireEqual(found.map(\.event), all, "every page once")
+                try require(zip(found, found.dropFirst()).allSatisfy { $0.position < $1.position }, "in order")
+                query = AuditQuery()
+                query.limit = 2
+                query.newest = true
+                let newest = try await database.auditEvents(query).elements.map(\.event)
+                try requireEqual(newest, Array(all.suffix(2)), "the newest, in order")
+            }
+        },
+        LogDatabaseContract("failed logins are ranked by principal and address") { open in
+            try await session(open) { database in
+                var events: [AuditEvent] = []
+                func fail(_ principal: String, _ address: String, _ tags: [String?]) {
+                    for tag in tags {
+                        let number = UInt64(events.count)
+                        events.append(
+                            Samples.audit(
+                                number, principal: principal, address: address, tag: tag,
+                                at: Samples.start + .seconds(Int64(number))))
+                    }
+                }
+                fail("ann", "192.0.2.1", ["a", "a", "b"])
+                fail("bob", "192.0.2.1", ["a", nil, "c", "d"])
+                fail("ann", "192.0.2.2", ["a"])
+                events.append(Samples.audit(99, principal: "cid", outcome: .success))
+                events.append(Samples.audit(98, principal: "cid", outcome: .unknown))
+                try await database.ingest(Samples.batch(1, events.map { .audit($0) }))
+                func ranked(
+                    _ principal: String, _ address: String, _ failures: Int, _ credentials: Int, _ first: Int64,
+                    _ last: Int64
+                ) -> FailedLogins {
+                    FailedLogins(
+                        principal: principal, sourceAddress: address, failures: failures,
+                        distinctCredentials: credentials, firstAt: Samples.start + .seconds(first),
+                        lastAt: Samples.start + .seconds(last))
+                }
+                let expected = [
+                    ranked("bob", "192.0.2.1", 4, 3, 3, 6), ranked("ann", "192.0.2.1", 3, 2, 0, 2),
+                    ranked("ann", "192.0.2.2", 1, 1, 7, 7),
+                ]
+                try requireEqual(try await database.failedLogins(AuditQuery(), limit: 10), expected, "the most first")
+                try requireEqual(
+                    try await database.failedLogins(AuditQuery(), limit: 1), [expected[0]], "limit")
+                var query = AuditQuery()
+                query.principal = "ann"
+                query.until = Samples.start + .seconds(7)
+                try requireEqual(try await database.failedLogins(query, limit: 10), [expected[1]], "filtered")
+            }
+        },
+        LogDatabaseContract("an event of the platform's own logins is stored once") { open in
+            try await session(open) { database in
+                let event = Samples.audit(1, service: "administration")
+                try await database.record(event)
+                try await database.record(event)
+                var other = event
+                other.outcome = .success
+                try await database.record(other)
+                let found = try await database.auditEvents(AuditQuery()).elements
+                try requireEqual(found.map(\.event), [event], "the first one, once")
+            }
+        },
+    ]
+}

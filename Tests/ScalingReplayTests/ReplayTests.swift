@@ -1,0 +1,137 @@
+import CloudModel
+import Foundation
+import ScalingListener
+import ScalingReplay
+import Testing
+
+@Suite struct ReplayTests {
+    private func trace(_ demand: [Double?]) -> DemandTrace {
+        DemandTrace(startsAt: .epoch, step: .minutes(1), demand: demand)
+    }
+
+    /// Worked by hand: React with two minutes of start-up.
+    ///
+    ///     minute   demand  ready  committed  wants
+    ///     0        2       2      2          2
+    ///     1        4       2      2          2 + int(1.2 * 2) = 4
+    ///     2        4       2      4          4
+    ///     3        4       4      4          4
+    ///     4        (none)  4      4
+    ///     5        1       4      4          1.1 < 4: 1.2, so 2
+    ///     6        1       2      2          1.1 < 2: 2
+    @Test func aSmallTraceByHand() {
+        let settings = ReplaySettings(decisionSeconds: 60, startupSeconds: 120)
+        let result = Replay(settings).run(
+            NamedPolicy("react", .react, ReactPolicy()), on: trace([2, 4, 4, 4, nil, 1, 1]), keepSupply: true)
+        #expect(result.supply == [2, 2, 2, 4, 4, 4, 2])
+        #expect(result.steps == 6)
+        #expect(abs(result.instanceHours - Double(2 + 2 + 4 + 4 + 4 + 2) / 60) < 1e-12)
+        #expect(abs(result.clairvoyantHours - Double(2 + 4 + 4 + 4 + 1 + 1) / 60) < 1e-12)
+        #expect(result.missedSteps == 2)
+        #expect(abs(result.missedWork - 4.0 / 16) < 1e-12)
+        #expect((result.scaleOuts, result.scaleIns) == (1, 1))
+        let metrics = result.elasticity
+        #expect(abs(metrics.underProvisioning - 100 * (0.5 + 0.5) / 6) < 1e-9)
+        #expect(abs(metrics.overProvisioning - 100 * (3.0 + 1.0) / 6) < 1e-9)
+        #expect(abs(metrics.underProvisionedTime - 100 * 2.0 / 6) < 1e-9)
+        #expect(abs(metrics.overProvisionedTime - 100 * 2.0 / 6) < 1e-9)
+        // Need +, 0, 0, -, 0 and supply 0, 0, +, 0, -: four of five differ.
+        #expect(abs(metrics.instability - 80) < 1e-9)
+    }
+
+    /// The replay against a loop of its own, written another way: arrays by minute instead of a supply with a queue.
+    @Test func anIndependentComputationAgrees() {
+        var state: UInt64 = 11
+        let demand = (0..<3_000).map { minute -> Double in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return 8 + 6 * sin(Double(minute) / 200) + Double(state >> 40) / 16_777_216 * 3
+        }
+        let result = Replay(ReplaySettings()).run(NamedPolicy("react", .react, ReactPolicy()), on: trace(demand))
+        var readyAt = [Int](repeating: 0, count: demand.count + 10)
+        readyAt[0] = Int(demand[0].rounded(.up))
+        var (ready, committed, missed, cost, lastIn, lastChange) = (0, readyAt[0], 0, 0, -999, -999)
+        var hold = 0.0
+        for minute in demand.indices {
+            ready += readyAt[minute]
+            cost += committed
+            if demand[minute] > Double(ready) { missed += 1 }
+            let needed = Int(demand[minute].rounded(.up))
+            if needed > committed {
+                let added = Int(1.2 * Double(needed - committed))
+                readyAt[minute + 3] += added
+                committed += added
+                if Double(minute - lastIn) < max(15, hold) {
+                    hold = min(max(5, 2 * hold), 120)
+                    lastIn = -999
+                }
+                lastChange = minute
+                continue
+            }
+            let fewer = max(
+                1, Int((1.2 * Double(needed) - 1e-9).rounded(.up)), Int((demand[minute] / 0.95).rounded(.up)))
+            guard 1.1 * demand[minute] < Double(committed), fewer < committed, ready == committed,
+                Double(minute - lastChange) >= hold
+            else { continue }
+            if lastIn > -999, Double(minute - lastIn) >= max(15, hold) { hold = hold > 5 ? hold / 2 : 0 }
+            ready -= committed - fewer
+            committed = fewer
+            (lastIn, lastChange) = (minute, minute)
+        }
+        #expect(result.missedSteps == missed)
+        #expect(abs(result.instanceHours - Double(cost) / 60) < 1e-6)
+    }
+
+    @Test func aStartupThatIsNoWholeNumberOfStepsIsRoundedUp() {
+        #expect(ReplaySettings(decisionSeconds: 60, startupSeconds: 180).startupSteps == 3)
+        #expect(ReplaySettings(decisionSeconds: 60, startupSeconds: 181).startupSteps == 4)
+    }
+
+    @Test func elasticSpeedupIsTheMeanOfTheRatios() {
+        var (mine, other) = (ElasticityMetrics(), ElasticityMetrics())
+        (mine.underProvisioning, mine.overProvisioning) = (1, 2)
+        (mine.underProvisionedTime, mine.overProvisionedTime) = (5, 50)
+        (other.underProvisioning, other.overProvisioning) = (4, 4)
+        (other.underProvisionedTime, other.overProvisionedTime) = (10, 50)
+        #expect(mine.speedup(over: other).map { abs($0 - 2) < 1e-12 } == true, "(4 * 2 * 2 * 1)^(1/4)")
+        #expect(mine.speedup(over: ElasticityMetrics()) == nil)
+    }
+
+    @Test func theTournamentChangesToWhatIsCheaper() {
+        let settings = ReplaySettings()
+        var policy = TournamentPolicy(ReplayComparison.catalogue(settings))
+        let bounds = ReplayComparison(trace((0..<4_320).map { 12 + 6 * sin(Double($0) / 229) }), settings)
+        #expect(policy.incumbentName == "horizontal 50 % window 15m")
+        for minute in 0..<300 {
+            _ = policy.wish(
+                DemandSample(at: .epoch + .minutes(Int64(minute)), demand: 9.5, ready: 19, committed: 19))
+        }
+        #expect(policy.incumbentName != "horizontal 50 % window 15m")
+        #expect(policy.switches >= 1)
+        let start = bounds.policies.first { $0.name == "horizontal 50 % window 15m" }
+        #expect(bounds.tournament.costRatio < (start?.costRatio ?? 0))
+        #expect(bounds.tournament.missedTime <= settings.missBudget)
+    }
+
+    /// A noisy constant load: at most one action an hour from the second day on, for every policy at its defaults.
+    @Test(arguments: UInt64(1)...10)
+    func nothingFlapsOnNoise(seed: UInt64) {
+        var state = seed
+        let demand = (0..<2_880).map { _ -> Double in
+            var noise = 0.0
+            for _ in 0..<4 {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                noise += Double(state >> 40) / 16_777_216 - 0.5
+            }
+            return 0.7 * 0.7 * 20 * (1 + 0.05 * noise)
+        }
+        let whole = trace(demand)
+        let half = trace(Array(demand[..<1_440]))
+        let replay = Replay(ReplaySettings())
+        let catalogue = ReplayComparison.catalogue(replay.settings)
+        for kind in ScalingPolicySettings.Kind.allCases {
+            let entry = NamedPolicy(kind.rawValue, kind, catalogue.policy(kind))
+            let actions = replay.run(entry, on: whole).actions - replay.run(entry, on: half).actions
+            #expect(actions <= 24, "\(entry.name): \(actions) in a day")
+        }
+    }
+}

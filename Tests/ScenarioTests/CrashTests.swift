@@ -1,0 +1,85 @@
+import AdministrationAPI
+import AdministrationClient
+import CloudModel
+import Foundation
+import LoadClient
+import Scenarios
+import Testing
+
+extension Scenarios {
+    @Suite struct Crashes {
+        private static let rounds = 100
+
+        /// What a client got in full is in the books once; what runs is what is known, each once.
+        @Test("100 kill -9 of the whole process under load: every response is metered exactly once")
+        func meteredExactlyOnce() async throws {
+            let own = try ScenarioPlatform { document in
+                document.configuration.services.removeAll { $0.id != "shop" }
+                document.configuration.failoverGroups.removeAll { $0.service != "shop" }
+            }
+            var random = SeededGenerator(seed: 20)
+            var platform = try await own.start()
+            var context = try await ScenarioContext(platform: platform)
+            _ = try await context.waitUntilUp(3, of: "shop")
+            var answered = 0
+            for round in 0..<Self.rounds {
+                let began = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
+                let journal = own.directory.appendingPathComponent("journal-\(round)")
+                let running = context
+                let load = Task {
+                    try await running.load(
+                        "shop", "/", perSecond: 400, milliseconds: 900, connections: 16, journal: journal)
+                }
+                let moment = Duration.milliseconds(Int64.random(in: 50...800, using: &random))
+                try await Task.sleep(for: moment)
+                await platform.crash()
+                _ = try await load.value
+                platform = try await own.start()
+                context = try ScenarioContext(context, on: platform)
+                answered += try await check(journal, since: began, in: context)
+            }
+            #expect(answered > Self.rounds * 10, "the load was served at all")
+            let up = try await context.waitUntilUp(3, of: "shop")
+            let processes = try instanceProcesses(of: own)
+            #expect(Set(processes) == Set(up.map(\.id)))
+            #expect(processes.count == up.count, "each instance runs once: \(processes)")
+            #expect(await platform.stop() == 0)
+            #expect(try instanceProcesses(of: own).isEmpty, "no orphan")
+            try FileManager.default.removeItem(at: own.directory)
+        }
+
+        /// The number of responses in the journal, each of which has one record.
+        private func check(_ journal: URL, since began: Timestamp, in context: ScenarioContext) async throws -> Int {
+            let text = (try? String(contentsOf: journal, encoding: .utf8)) ?? ""
+            let ids = text.split(separator: "\n").compactMap { $0.split(separator: "\t").first.map(String.init) }
+            var filter = UsageFilter()
+            filter.service = "shop"
+            filter.from = began.rfc3339
+            let missing = Set(ids)
+            let stored = try await context.eventually("the records of \(ids.count) responses") {
+                let found = try await context.administration.usageRecords(filter, limit: 1_000).map(\.requestID)
+                return missing.isSubset(of: found) ? found : nil
+            }
+            #expect(Set(stored).count == stored.count, "no record twice")
+            #expect(missing.count == ids.count, "no response twice")
+            return ids.count
+        }
+
+        /// The names of the instances that run below the directory, one for each process: those of other clouds on this
+        /// machine write their output elsewhere.
+        private func instanceProcesses(of own: ScenarioPlatform) throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { entry in
+                guard Int32(entry) != nil,
+                    let output = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\(entry)/fd/1"),
+                    output.hasPrefix(own.directory.path),
+                    let line = FileManager.default.contents(atPath: "/proc/\(entry)/cmdline")
+                else { return nil }
+                let words = line.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+                guard words.first == Programs.sampleService.path,
+                    let flag = words.firstIndex(of: "--instance"), flag + 1 < words.count
+                else { return nil }
+                return words[flag + 1]
+            }
+        }
+    }
+}

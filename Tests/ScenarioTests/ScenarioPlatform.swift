@@ -1,0 +1,60 @@
+import CloudModel
+import ConfigurationFile
+import Foundation
+import Scenarios
+import Testing
+
+/// All scenarios, one after another: each has the machine's cores to itself.
+@Suite(.serialized) enum Scenarios {}
+
+/// A platform of a test's own: real processes and sockets in a temporary directory.
+struct ScenarioPlatform {
+    let directory: URL
+    let configuration: URL
+
+    /// Makes the directory and the configuration; `change` may change the scenarios' cloud.
+    init(_ change: (inout ConfigurationDocument) -> Void = { _ in }) throws {
+        directory = FileManager.default.temporaryDirectory
+            .appendingPathComponent("cloudwright-scenario-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        configuration = directory.appendingPathComponent("cloud.yaml")
+        var document = ScenarioCloud.document(
+            sampleService: Programs.sampleService.path, dataDirectory: directory.appendingPathComponent("data").path)
+        change(&document)
+        try ScenarioCloud.write(document, to: configuration)
+    }
+
+    func start() async throws -> PlatformProcess {
+        try await PlatformProcess.start(
+            binary: Programs.cloudwright, configuration: configuration, directory: directory)
+    }
+
+    /// Runs the body on a started platform, and stops and removes it whatever happens.
+    static func run(
+        _ change: (inout ConfigurationDocument) -> Void = { _ in },
+        _ body: (ScenarioContext) async throws -> Void
+    ) async throws {
+        let own = try ScenarioPlatform(change)
+        let platform = try await own.start()
+        do {
+            try await body(try await ScenarioContext(platform: platform))
+        } catch {
+            await platform.stop()
+            try? FileManager.default.removeItem(at: own.directory)
+            throw error
+        }
+        #expect(await platform.stop() == 0, "an orderly end")
+        try FileManager.default.removeItem(at: own.directory)
+    }
+}
+
+/// The programs beside the test runner, where the build puts them.
+enum Programs {
+    static let cloudwright = beside("cloudwright")
+    static let sampleService = beside("sample-service")
+
+    private static func beside(_ name: String) -> URL {
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
+            .appendingPathComponent(name)
+    }
+}

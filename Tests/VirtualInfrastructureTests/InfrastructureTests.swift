@@ -1,0 +1,305 @@
+import CloudModel
+import Testing
+import VirtualInfrastructure
+
+@Suite struct InfrastructureTests {
+    private func threeHosts(_ fencing: FencingMethod = .command(["/fence", "{host}"])) -> EmulatedHosts {
+        EmulatedHosts(["a", "b", "c"].map { emulatedHost($0, fencing: fencing) })
+    }
+
+    @Test("virtual servers are created on the least loaded hosts, each with an address of its own")
+    func creates() {
+        var world = threeHosts()
+        for number in 1...3 { world.start(InstanceID("web-\(number)"), smallServer) }
+        world.settle()
+        #expect(Set((1...3).compactMap { world.host(of: InstanceID("web-\($0)")) }).count == 3)
+        #expect(world.believed == ["web-1": 1, "web-2": 1, "web-3": 1])
+        #expect(Set(world.supervisor.servers.values.map(\.placement.address)).count == 3)
+        #expect(world.supervisor.running == ["web-1", "web-2", "web-3"])
+        let commandLine = world.effects.compactMap { effect -> String? in
+            if case .command(_, .run(let definition)) = effect { definition.directBoot?.commandLine } else { nil }
+        }
+        #expect(commandLine.first == "ip=10.77.1.10/16 port=8080")
+    }
+
+    @Test("where there is no place the start fails, with every host's reason")
+    func noPlace() {
+        var world = threeHosts()
+        var huge = smallServer
+        huge.flavor.memory = .mebibytes(4_096)
+        world.start("web-1", huge)
+        let reasons = world.effects.compactMap { effect -> String? in
+            if case .startFailed(_, _, let reason) = effect { reason } else { nil }
+        }
+        #expect(reasons.count == 1)
+        #expect(["a has 1GiB", "b has 1GiB", "c has 1GiB"].allSatisfy { reasons[0].contains($0) })
+    }
+
+    @Test("a migration keeps place on both sides, records the steps and ends its operation")
+    func migrates() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.settle()
+        let source = try #require(world.host(of: "web-1"))
+        world.effects = []
+        world.tell(.migrate("web-1", to: nil, MigrationSettings(), operation: "op-1", actor: "ann"))
+        let destination = try #require(world.supervisor.servers["web-1"]?.placement.destination)
+        #expect(destination != source)
+        let resources = smallServer.flavor.resources
+        #expect(world.supervisor.usage(of: source) == resources)
+        #expect(world.supervisor.usage(of: destination) == resources)
+        #expect(
+            world.supervisor.refusal(ofMigrating: "web-1", to: nil, MigrationSettings()) == .underWay("web-1"))
+        world.settle()
+        #expect(world.host(of: "web-1") == destination)
+        #expect(world.supervisor.usage(of: source) == .zero)
+        #expect(world.places(of: "web-1") == [destination])
+        let steps = world.effects.compactMap { effect -> String? in
+            if case .record(let record) = effect { record.step?.number } else { nil }
+        }
+        #expect(steps == ["1", "2", "3", "4", "5"])
+        #expect(world.operations.last?.state == .succeeded)
+        #expect(world.believed == ["web-1": 1])
+    }
+
+    @Test("a migration that cannot be is refused with the reason")
+    func refusesMigrations() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.settle()
+        let source = try #require(world.host(of: "web-1"))
+        let settings = MigrationSettings()
+        #expect(world.supervisor.refusal(ofMigrating: "web-9", to: nil, settings) == .unknownInstance("web-9"))
+        #expect(world.supervisor.refusal(ofMigrating: "web-1", to: "z", settings) == .unknownHost("z"))
+        #expect(
+            world.supervisor.refusal(ofMigrating: "web-1", to: source, settings)
+                == .noPlace([.isSource(host: source)]))
+        let other = try #require(["a", "b", "c"].first { PhysicalServerID($0) != source }.map { PhysicalServerID($0) })
+        world.tell(
+            .connected(other, HypervisorCapabilities(version: "old", cpuModel: "kvm32", features: [.liveMigration])))
+        #expect(
+            world.supervisor.refusal(ofMigrating: "web-1", to: other, settings)
+                == .noPlace([.otherProcessor(host: other, needed: "qemu64", has: "kvm32")]))
+    }
+
+    @Test("a failed migration leaves the virtual server where it was")
+    func migrationFails() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.settle()
+        let source = try #require(world.host(of: "web-1"))
+        world.tell(.migrate("web-1", to: nil, MigrationSettings(), operation: "op-1", actor: "ann"))
+        let destination = try #require(world.supervisor.servers["web-1"]?.placement.destination)
+        world.letters = []
+        world.tell(.migrationEnded("web-1", .failed(HypervisorError(.aborted, "aborted"))))
+        #expect(world.host(of: "web-1") == source)
+        #expect(world.supervisor.usage(of: destination) == .zero)
+        #expect(world.operations.last?.state == .failed)
+        #expect(world.supervisor.refusal(ofMigrating: "web-1", to: nil, MigrationSettings()) == nil)
+    }
+
+    @Test("what ran on a crashed host has ended only once the host is fenced")
+    func hostCrashes() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.settle()
+        let host = try #require(world.host(of: "web-1"))
+        world.crash(host)
+        world.advance(.seconds(1))
+        #expect(world.fences.isEmpty)
+        world.advance(.seconds(2))
+        #expect(world.fences == [host])
+        #expect(world.believed == ["web-1": 1])
+        world.completeFence(host)
+        #expect(world.believed.isEmpty)
+        world.start("web-1", smallServer)
+        world.settle()
+        #expect(world.believed == ["web-1": 2])
+        #expect(world.host(of: "web-1") != host)
+    }
+
+    @Test("a lease has run out only when it surely has")
+    func lease() throws {
+        var world = threeHosts(.lease(.seconds(30)))
+        world.start("web-1", smallServer)
+        world.settle()
+        let host = try #require(world.host(of: "web-1"))
+        world.partition(host)
+        world.advance(.seconds(10))
+        world.advance(.seconds(24))
+        #expect(world.believed == ["web-1": 1])
+        world.advance(.seconds(2))
+        #expect(world.believed.isEmpty)
+    }
+
+    @Test("two of three hosts lost at once are not switched off: somebody is asked")
+    func fencingStorm() {
+        var world = threeHosts()
+        world.crash("a")
+        world.crash("b")
+        world.advance(.seconds(10))
+        #expect(world.fences.isEmpty)
+        let asked = world.effects.compactMap { effect -> String? in
+            if case .notify(_, _, let kind, _, _) = effect { kind } else { nil }
+        }
+        #expect(asked == ["fencing-refused", "fencing-refused"])
+        world.advance(.seconds(10))
+        #expect(world.kinds.count { $0 == "physical-server.fencing-refused" } == 2)
+    }
+
+    @Test("a host that comes back after it was given up is rid of what it ran before it is used")
+    func cleansTheReturned() throws {
+        var world = threeHosts(.manual)
+        world.start("web-1", smallServer)
+        world.settle()
+        let host = try #require(world.host(of: "web-1"))
+        world.partition(host)
+        world.advance(.seconds(10))
+        // Somebody is mistaken: it was only cut off.
+        world.tell(.confirmOff(host, actor: "ann"))
+        world.start("web-1", smallServer)
+        world.settle()
+        #expect(world.places(of: "web-1").count == 2)
+        world.comeBack(host)
+        #expect(world.supervisor.hosts.first { $0.server.id == host }?.health.phase == .recovering)
+        world.settle()
+        #expect(world.places(of: "web-1").count == 1)
+        #expect(world.supervisor.hosts.first { $0.server.id == host }?.health.phase == .up)
+        #expect(world.believed == ["web-1": 2])
+    }
+
+    @Test("after a restart of the control plane what runs is taken over, also where a migration had ended meanwhile")
+    func recovers() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.start("web-2", smallServer)
+        world.settle()
+        let known = world.supervisor.servers.values.sorted { $0.instance < $1.instance }
+        var items = known.map {
+            RecoveredVirtualServer(identity: $0.identity, placement: $0.placement, template: smallServer)
+        }
+        // The first was on its way and arrived; the second ended.
+        let source = items[0].placement.host
+        let destination = try #require(world.declared.map(\.id).first { $0 != source })
+        items[0].placement.destination = destination
+        let moved = world.hosts[source]?.servers.removeValue(forKey: items[0].placement.name)
+        world.hosts[destination]?.servers[items[0].placement.name] = moved
+        world.hosts[items[1].placement.host]?.servers[items[1].placement.name] = nil
+        world.supervisor = InfrastructureSupervisor(cloud: EmulatedHosts.cloud)
+        world.believed = ["web-2": 1]
+        for host in world.hosts.keys { world.hosts[host]?.isConnected = false }
+        world.tell(.configured(world.declared))
+        world.tell(.recovered(items))
+        for server in world.declared {
+            world.connect(server.id)
+            world.settle()
+        }
+        #expect(world.believed == ["web-1": 1])
+        #expect(world.host(of: "web-1") == destination)
+        #expect(world.supervisor.servers["web-2"] == nil)
+    }
+
+    @Test("a host that had something and does not answer after a restart is fenced before it is recovered elsewhere")
+    func recoversWithoutHost() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.settle()
+        let items = world.supervisor.servers.values.map {
+            RecoveredVirtualServer(identity: $0.identity, placement: $0.placement, template: smallServer)
+        }
+        let host = items[0].placement.host
+        world.supervisor = InfrastructureSupervisor(cloud: EmulatedHosts.cloud)
+        world.tell(.configured(world.declared))
+        world.tell(.recovered(items))
+        for id in world.hosts.keys.sorted() {
+            world.hosts[id]?.isConnected = false
+            if id != host { world.connect(id) }
+        }
+        world.settle()
+        #expect(world.believed == ["web-1": 1])
+        world.advance(.seconds(11))
+        #expect(world.fences.isEmpty)
+        world.advance(.seconds(2))
+        #expect(world.fences == [host])
+        world.completeFence(host)
+        #expect(world.believed.isEmpty)
+    }
+
+    @Test("suspension and resumption are in the books, whoever asked for them")
+    func suspends() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.settle()
+        world.effects = []
+        world.tell(.suspend("web-1", operation: "op-1", actor: "ann"))
+        world.settle()
+        let server = try #require(world.supervisor.servers["web-1"])
+        // Somebody at the hypervisor's own tools.
+        world.tell(.changed(server.placement.host, server.placement.name, uuid: server.placement.uuid, .resumed))
+        let kinds = world.effects.compactMap { effect -> LifecycleEvent.Kind? in
+            if case .lifecycle(_, _, let kind) = effect { kind } else { nil }
+        }
+        #expect(kinds == [.suspend, .resume])
+        #expect(world.operations.map(\.state) == [.running, .succeeded])
+    }
+}
+
+/// Random faults against the hosts' own state: nothing runs twice, and in the end all runs that should.
+@Suite struct InfrastructureFaultTests {
+    @Test("no instance ever runs twice, and once faults end each runs once", arguments: 0..<200)
+    func neverTwice(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var world = EmulatedHosts(["a", "b", "c", "d"].map { emulatedHost($0) })
+        let instances = (1...6).map { InstanceID("web-\($0)") }
+        for _ in 0..<150 {
+            act(&world, instances, &random)
+            for instance in instances { #expect(world.places(of: instance).count <= 1, "seed \(seed)") }
+        }
+        for host in world.hosts.keys.sorted() { world.comeBack(host) }
+        for _ in 0..<20 {
+            while let fenced = world.fences.popLast() {
+                world.completeFence(fenced)
+                world.comeBack(fenced)
+            }
+            world.settle()
+            startMissing(&world, instances)
+            world.advance(.seconds(3))
+        }
+        world.settle()
+        for instance in instances {
+            #expect(world.places(of: instance).count == 1, "seed \(seed): \(instance)")
+            #expect(
+                world.believed[instance] == world.incarnations[instance],
+                "seed \(seed): \(instance) is \(world.supervisor.servers[instance]?.phase.rawValue ?? "gone")")
+        }
+        for host in world.supervisor.hosts {
+            #expect(host.server.capacity.holds(world.supervisor.usage(of: host.server.id)))
+        }
+    }
+
+    private func startMissing(_ world: inout EmulatedHosts, _ instances: [InstanceID]) {
+        for instance in instances where world.supervisor.servers[instance] == nil { world.start(instance, smallServer) }
+    }
+
+    private func act(_ world: inout EmulatedHosts, _ instances: [InstanceID], _ random: inout SeededGenerator) {
+        let host = world.declared[Int.random(in: 0..<world.declared.count, using: &random)].id
+        let instance = instances[Int.random(in: 0..<instances.count, using: &random)]
+        switch Int.random(in: 0..<12, using: &random) {
+        case 0: world.crash(host)
+        case 1: world.partition(host)
+        case 2, 3: world.comeBack(host)
+        case 4:
+            if let fenced = world.fences.popLast() { world.completeFence(fenced) }
+        case 5: world.tell(.migrate(instance, to: nil, MigrationSettings(), operation: "op", actor: "ann"))
+        case 6:
+            if let incarnation = world.supervisor.servers[instance]?.identity.incarnation {
+                world.tell(.stop(instance, incarnation: incarnation, grace: .zero))
+            }
+        case 7: world.advance(.milliseconds(Int64.random(in: 100...3_000, using: &random)))
+        case 8: startMissing(&world, instances)
+        default:
+            guard !world.letters.isEmpty else { return }
+            world.deliver(at: 0)
+        }
+    }
+}
