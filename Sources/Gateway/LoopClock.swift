@@ -10,8 +10,7 @@ struct LoopClock {
     private var offsetValidUntil: Int64
 
     init() {
-        monotonic = cgateway_monotonic_microseconds()
-        wallOffset = cgateway_wall_microseconds() - monotonic
+        (monotonic, wallOffset) = Self.measureOffset()
         offsetValidUntil = monotonic + 1_000_000
     }
 
@@ -19,9 +18,27 @@ struct LoopClock {
     mutating func read() {
         monotonic = cgateway_monotonic_microseconds()
         if monotonic >= offsetValidUntil {
-            wallOffset = cgateway_wall_microseconds() - monotonic
+            (monotonic, wallOffset) = Self.measureOffset()
             offsetValidUntil = monotonic + 1_000_000
         }
+    }
+
+    /// Both clocks at one moment. Where the thread was put aside between the two reads, they are read again: the error
+    /// would be in every record of the next second. A few times at most, and the closest counts.
+    private static func measureOffset() -> (monotonic: Int64, wallOffset: Int64) {
+        var closest = Int64.max
+        var offset: Int64 = 0
+        var after: Int64 = 0
+        for _ in 0..<4 where closest > 20 {
+            let before = cgateway_monotonic_microseconds()
+            let wall = cgateway_wall_microseconds()
+            after = cgateway_monotonic_microseconds()
+            if after - before < closest {
+                closest = after - before
+                offset = wall - (before + closest / 2)
+            }
+        }
+        return (after, offset)
     }
 
     @inline(__always) var timestamp: Timestamp { Timestamp(microseconds: monotonic + wallOffset) }

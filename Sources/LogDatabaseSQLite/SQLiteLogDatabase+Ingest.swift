@@ -34,25 +34,6 @@ extension SQLiteLogDatabase {
     }
 }
 
-/// Ids of consumers, services and instances as usage records name them.
-struct NameTable: Sendable {
-    private var ids: [String: Int64] = [:]
-    /// Beyond this the table is emptied and filled anew: instances come and go for as long as the process runs.
-    private static let limit = 100_000
-
-    mutating func id(of name: String, in database: Database) throws -> Int64 {
-        if let id = ids[name] { return id }
-        let text = SQLText.encoded(name)
-        let insert = try database.cachedStatement(sql: "INSERT INTO name (text) VALUES (?) ON CONFLICT DO NOTHING")
-        try insert.execute(arguments: [text])
-        guard let id = try Int64.fetchOne(database, sql: "SELECT id FROM name WHERE text = ?", arguments: [text])
-        else { throw LogDatabaseError(.corrupted, "the name \(name) was not stored") }
-        if ids.count >= Self.limit { ids = [:] }
-        ids[name] = id
-        return id
-    }
-}
-
 /// One batch on its way into the books, inside one transaction.
 struct Ingestion {
     private let batch: SpoolBatch
@@ -89,7 +70,7 @@ struct Ingestion {
         for (index, record) in batch.records.enumerated() {
             try take(record, sequence: batch.firstSequence + UInt64(index))
         }
-        for hour in hours.values.sorted(by: { $0.key < $1.key }) { try hour.add(to: database) }
+        try UsageHour.add(hours, to: database)
         let last = batch.firstSequence + UInt64(batch.records.count) - 1
         try database.execute(
             sql: "UPDATE source SET high_water_mark = max(high_water_mark, ?) WHERE id = ?",
@@ -170,81 +151,5 @@ extension SpoolRecord {
         case .lost(let count, let since, let until):
             return .lost(count: min(count, UInt64(Int64.max)), since: since, until: until)
         }
-    }
-}
-
-/// What one hour adds up to for one consumer, service and instance.
-struct UsageHour {
-    static let microseconds: Int64 = 3_600_000_000
-
-    struct Key: Hashable, Comparable {
-        var hour: Int64
-        var consumer: Int64
-        var service: Int64
-        /// 0: none.
-        var instance: Int64
-
-        init(_ row: UsageRow) {
-            let at = row.completedAt
-            let rest = at % UsageHour.microseconds
-            hour = at - (rest < 0 ? rest + UsageHour.microseconds : rest)
-            consumer = row.consumer
-            service = row.service
-            instance = row.instance ?? 0
-        }
-
-        static func < (left: Key, right: Key) -> Bool {
-            (left.hour, left.consumer, left.service, left.instance)
-                < (right.hour, right.consumer, right.service, right.instance)
-        }
-    }
-
-    let key: Key
-    private var requests: Int64 = 0
-    private var rejected: Int64 = 0
-    private var failed: Int64 = 0
-    private var aborted: Int64 = 0
-    private var bytesIn: Int64 = 0
-    private var bytesOut: Int64 = 0
-    private var busyMicroseconds: Int64 = 0
-
-    init(_ key: Key) { self.key = key }
-
-    mutating func add(_ row: UsageRow) {
-        requests += 1
-        switch row.outcome {
-        case .rejected: rejected += 1
-        case .failed: failed += 1
-        case .abortedByConsumer, .abortedByInstance: aborted += 1
-        case .completed, .tunnel: break
-        }
-        bytesIn = bytesIn.addingSaturated(row.bytesIn)
-        bytesOut = bytesOut.addingSaturated(row.bytesOut)
-        busyMicroseconds = busyMicroseconds.addingSaturated(row.busyMicroseconds)
-    }
-
-    func add(to database: Database) throws {
-        let statement = try database.cachedStatement(
-            sql: """
-                INSERT INTO usage_hour (hour, consumer, service, instance, requests, rejected, failed, bytes_in,
-                    bytes_out, busy_microseconds, aborted)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
-                    requests = requests + excluded.requests, rejected = rejected + excluded.rejected,
-                    failed = failed + excluded.failed, bytes_in = bytes_in + excluded.bytes_in,
-                    bytes_out = bytes_out + excluded.bytes_out,
-                    busy_microseconds = busy_microseconds + excluded.busy_microseconds,
-                    aborted = aborted + excluded.aborted
-                """)
-        try statement.execute(arguments: [
-            key.hour, key.consumer, key.service, key.instance, requests, rejected, failed, bytesIn, bytesOut,
-            busyMicroseconds, aborted,
-        ])
-    }
-}
-
-extension Int64 {
-    fileprivate func addingSaturated(_ other: Int64) -> Int64 {
-        let (sum, overflow) = addingReportingOverflow(other)
-        return overflow ? (other > 0 ? .max : .min) : sum
     }
 }

@@ -18,17 +18,9 @@ extension SQLiteLogDatabase {
     public func usageRecords(
         ofSource source: String, after sequence: UInt64, limit: Int
     ) async throws(LogDatabaseError) -> [StoredUsageRecord] {
-        let arguments: StatementArguments = [SQLText.encoded(source), Int64(clamping: sequence), limit]
-        let sql =
-            Books.usageQuery + """
-                 WHERE usage_record.source = (SELECT id FROM source WHERE name = ?) AND usage_record.sequence > ?
-                AND NOT EXISTS (
-                    SELECT 1 FROM usage_late
-                    WHERE usage_late.source = usage_record.source AND usage_late.sequence = usage_record.sequence)
-                ORDER BY usage_record.sequence LIMIT ?
-                """
-        return try await read("reading usage records of \(source)") { database in
-            try Row.fetchAll(database, sql: sql, arguments: arguments).map(Books.usageRecord)
+        try await read("reading usage records of \(source)") { database in
+            var scan = UsageScan(source: source)
+            return try scan.records(after: sequence, limit: limit, in: database)
         }
     }
 

@@ -1,0 +1,42 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6), .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "books-benchmark",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    ],
+    targets: [
+        room("CloudModel"),
+        room("CloudPorts", ["CloudModel"]),
+        room("Credentials", ["CloudModel", crypto]),
+        room("Spool", ["CloudModel"]),
+        room("LogDatabaseSQLite", ["CloudModel", "CloudPorts", grdb]),
+        room("MerkleLog", ["CloudModel", "Credentials", crypto]),
+        room("SealedBooks", ["CloudModel", "CloudPorts", "MerkleLog", logging]),
+        room("PayPerUse", ["CloudModel"]),
+        room("Bookkeeping", ["CloudModel", "CloudPorts", "PayPerUse"]),
+        .executableTarget(
+            name: "books-benchmark",
+            dependencies: [
+                "Bookkeeping", "CloudModel", "CloudPorts", "LogDatabaseSQLite", "MerkleLog", "PayPerUse",
+                "SealedBooks", "Spool", logging,
+            ], swiftSettings: settings),
+    ]
+)
