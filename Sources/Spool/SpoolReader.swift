@@ -38,7 +38,7 @@ public final class SpoolReader: Sendable {
     ///
     /// - Parameters:
     ///   - after: the log database's high-water mark of the source, 0 where it knows none.
-    ///   - limit: as small as 4,000 (some 15 ms) so that a decision of the control plane never waits long behind one batch.
+    ///   - limit: as small as 4,000 (some 15 ms): no decision of the control plane waits long behind one batch.
     public func nextBatch(
         of source: String, after: UInt64, limit: Int = 4_000, maximumBytes: Int = 4 << 20
     ) throws(SpoolError) -> SpoolBatch? {
