@@ -123,6 +123,16 @@ extension API {
         ]
     }
 
+    /// One value of a metric, over all instances of the service.
+    public struct MetricReport: WireType {
+        public var value: Int
+
+        public init(value: Int) { self.value = value }
+
+        public static let summary = "A value of a metric, over all instances of the service."
+        public static let fields = ["value": "From 0 on, in the unit of the metric's targetPerInstance."]
+    }
+
     /// A constraint is set to a value, or lifted.
     public struct ConstraintChange: WireType {
         public var constraint: ConstraintKind

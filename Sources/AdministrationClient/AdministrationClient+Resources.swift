@@ -99,6 +99,13 @@ extension AdministrationClient {
         return try value(API.Constraints.self, of: answer)
     }
 
+    /// Throws a refusal with status 404 where the service does not follow the metric.
+    public func report(_ value: Int, ofMetric metric: String, of service: String) async throws(ClientError) {
+        _ = try await send(
+            request(
+                "PUT", path("services", service, "metrics", metric), body: Self.body(API.MetricReport(value: value))))
+    }
+
     public func failoverGroups() async throws(ClientError) -> [API.FailoverGroup] {
         try await list(API.FailoverGroup.self, path("failover-groups"))
     }

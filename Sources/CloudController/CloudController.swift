@@ -83,6 +83,8 @@ public struct CloudController: Sendable {
             if failure == nil, infrastructure.servers[id] != nil { tellInfrastructure(.serviceAnswered(id)) }
         case .infrastructure(let event): tellInfrastructure(event)
         case .dataPlane(let event): handle(event)
+        case .metricReported(let service, let metric, let value):
+            supervise(service) { $0.reported(metric, value, &$1) }
         case .command(let command, let actor): carryOut(command, actor: actor)
         case .deadline: break
         }

@@ -20,6 +20,8 @@ public enum ControllerEvent: Hashable, Sendable {
     case instanceExited(InstanceID, incarnation: Int, status: ExitStatus, inferredAt: Timestamp?)
     case probeCompleted(InstanceID, incarnation: Int, failure: String?)
     case dataPlane(DataPlaneEvent)
+    /// A metric of a service's scaling was reported.
+    case metricReported(ServiceID, metric: String, value: Int)
     /// What the hypervisors report.
     case infrastructure(InfrastructureEvent)
     case command(ControllerCommand, actor: String)

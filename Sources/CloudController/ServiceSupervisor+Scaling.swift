@@ -46,12 +46,20 @@ extension ServiceSupervisor {
         }
         let isRecent = latestArrivedAt.map { context.steady - $0 <= ScalingListenerDecision.sampleValidity } ?? false
         let ceiling = activeCeiling
+        let situation = ScalingListenerDecision.Situation(
+            instances: instances, starting: starting, ceiling: ceiling, minimum: min(leastInstances(context), ceiling),
+            metrics: freshMetrics(context))
+        if isRecent { watchUtilisation(situation, &context) }
         let decision = scaling.decide(
-            isRecent ? latest : nil,
-            .init(
-                instances: instances, starting: starting, ceiling: ceiling,
-                minimum: min(service.constraints.minimumInstances, ceiling)),
-            constraints: service.constraints, settings: service.scaling, at: context.steady)
+            isRecent ? latest : nil, situation, constraints: service.constraints, settings: service.scaling,
+            at: context.steady)
+        if service.scaling.isDryRun { return propose(decision, from: instances, &context) }
+        carryOut(decision, from: instances, failed: failed, ceiling: ceiling, &context)
+    }
+
+    private mutating func carryOut(
+        _ decision: ScalingDecision, from instances: Int, failed: Int, ceiling: Int, _ context: inout StepContext
+    ) {
         switch decision {
         case .hold: break
         case .scaleOut(let count, let reason):
@@ -67,6 +75,50 @@ extension ServiceSupervisor {
             target = count
             needsReconciliation = true
         }
+    }
+
+    /// Records what would be done, once for each count that is come to.
+    private mutating func propose(_ decision: ScalingDecision, from old: Int, _ context: inout StepContext) {
+        let (count, reason): (Int, ScalingReason)
+        switch decision {
+        case .hold(let why):
+            // Over, and not only waiting for its time.
+            if case .fits = why { proposed = nil }
+            return
+        case .scaleOut(let new, let why), .scaleIn(let new, let why): (count, reason) = (new, why)
+        }
+        guard count != proposed else { return }
+        proposed = count
+        context.record(
+            "scaling.decided.dry-run", service: id,
+            "\(id) would be scaled from \(old) to \(count) instance\(count == 1 ? "" : "s"): \(reason)",
+            decided(from: old, to: count, reason))
+    }
+
+    /// By the constraints, or by a schedule that applies now.
+    private func leastInstances(_ context: StepContext) -> Int {
+        let scheduled = service.scaling.schedules.filter { $0.applies(at: context.now) }.map(\.minimumInstances)
+        return max(service.constraints.minimumInstances, scheduled.max() ?? 0)
+    }
+
+    // MARK: Reported metrics
+
+    /// Nothing where the service does not follow such a metric: the configuration may just have changed.
+    mutating func reported(_ metric: String, _ value: Int, _ context: inout StepContext) {
+        guard !isRemoved, service.scaling.metrics.contains(where: { $0.name == metric }) else { return }
+        reported[metric] = ReportedMetric(value: value, arrivedAt: context.steady)
+        if !isHeld { scale(&context) }
+    }
+
+    private func freshMetrics(_ context: StepContext) -> [String: Int] {
+        var fresh: [String: Int] = [:]
+        for metric in service.scaling.metrics {
+            guard let value = reported[metric.name], context.steady - value.arrivedAt <= ScalingMetric.validity else {
+                continue
+            }
+            fresh[metric.name] = value.value
+        }
+        return fresh
     }
 
     private mutating func scaledOut(

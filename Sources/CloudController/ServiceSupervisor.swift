@@ -29,6 +29,11 @@ struct ServiceSupervisor: Sendable {
     var latest: LoadSample?
     /// By the steady clock.
     var latestArrivedAt: Timestamp?
+    /// What was reported of `scaling.metrics`, by name.
+    var reported: [String: ReportedMetric] = [:]
+    var utilisation = LoadWatch()
+    /// A dry run's last decision: the same one is not recorded twice.
+    var proposed: Int?
     /// Constraints that have been reached; sorted by name.
     var limits: [ReachedLimit] = []
     var run: ScalingRun?
@@ -49,6 +54,12 @@ struct ServiceSupervisor: Sendable {
         var id: String
         /// A limit that stopped it was raised.
         var isRaised = false
+    }
+
+    struct ReportedMetric: Sendable {
+        var value: Int
+        /// By the steady clock.
+        var arrivedAt: Timestamp
     }
 
     struct ReachedLimit: Sendable {

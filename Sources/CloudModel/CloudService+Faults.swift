@@ -147,15 +147,72 @@ extension ScalingSettings {
         collector.check(scaleOutCooldown, in: .zero...(.hours(1)), "\(path).scaleOutCooldown")
         collector.check(scaleInStabilisation, in: .zero...(.hours(24)), "\(path).scaleInStabilisation")
         collector.check(tolerancePercent, in: 0...99, "\(path).tolerancePercent")
+        checkMetrics(&collector, path)
+        checkSchedules(&collector, constraints, path)
+        if let watch { check(watch, &collector, path) }
+        let isFollowable =
+            targetConcurrency != nil || constraints.concurrentRequestsPerInstance != nil
+            || constraints.activeConsumersPerInstance != nil || !metrics.isEmpty
+        let remedy =
+            "add targetConcurrency or metrics here, or concurrentRequestsPerInstance or activeConsumersPerInstance to "
+            + "constraints"
+        collector.require(
+            isFollowable || schedules.isEmpty, "\(path).schedules",
+            "nothing says how much an instance takes, so there would be no way back to fewer", remedy)
         guard let policy else { return }
         collector.check(policy.decisionInterval, in: .seconds(1)...(.hours(1)), "\(path).policy.decisionInterval")
         collector.check(policy.startupTime, in: .zero...(.hours(1)), "\(path).policy.startupTime")
         collector.check(policy.missBudgetPerMille, in: 1...500, "\(path).policy.missBudgetPerMille")
         collector.require(
-            targetConcurrency != nil || constraints.concurrentRequestsPerInstance != nil
-                || constraints.activeConsumersPerInstance != nil, "\(path).policy.kind",
-            "nothing says how much an instance takes, so \(policy.kind.rawValue) has nothing to follow",
-            "add targetConcurrency here, or concurrentRequestsPerInstance or activeConsumersPerInstance to constraints")
+            isFollowable, "\(path).policy.kind",
+            "nothing says how much an instance takes, so \(policy.kind.rawValue) has nothing to follow", remedy)
+    }
+
+    private func checkMetrics(_ collector: inout FaultCollector, _ path: String) {
+        collector.require(
+            metrics.count <= 16, "\(path).metrics", "there are \(metrics.count) metrics", "give 16 at most")
+        for (index, metric) in metrics.enumerated() {
+            let place = "\(path).metrics[\(index)]"
+            collector.require(
+                Identifier<ScalingMetric>(metric.name).isValidLabel, "\(place).name", "'\(metric.name)' is not a name",
+                "use 1 to 63 lower-case letters, digits and hyphens, a letter or digit first and last")
+            collector.require(
+                !metrics[..<index].contains { $0.name == metric.name }, "\(place).name",
+                "the metric '\(metric.name)' is there twice", "remove one of them")
+            collector.check(metric.targetPerInstance, in: 1...1_000_000_000, "\(place).targetPerInstance")
+        }
+    }
+
+    private func checkSchedules(
+        _ collector: inout FaultCollector, _ constraints: WorkloadConstraints, _ path: String
+    ) {
+        collector.require(
+            schedules.count <= 64, "\(path).schedules", "there are \(schedules.count) schedules", "give 64 at most")
+        for (index, schedule) in schedules.enumerated() {
+            let place = "\(path).schedules[\(index)]"
+            collector.require(
+                schedule.from != schedule.until, "\(place).until", "it ends when it begins",
+                "use 00:00 and 23:59, or set constraints.minimumInstances for all the time")
+            collector.check(
+                schedule.minimumInstances, in: 1...max(1, constraints.maximumInstances), "\(place).minimumInstances")
+        }
+    }
+
+    private func check(_ watch: ScalingWatch, _ collector: inout FaultCollector, _ path: String) {
+        collector.check(watch.abovePercent, in: 1...1_000, "\(path).watch.abovePercent")
+        collector.check(watch.belowPercent, in: 1...99, "\(path).watch.belowPercent")
+        if let above = watch.abovePercent, let below = watch.belowPercent {
+            collector.require(
+                below < above, "\(path).watch.belowPercent", "\(below) is not below abovePercent, which is \(above)",
+                "lower it, or raise abovePercent")
+        }
+        collector.check(watch.lasting, in: .seconds(1)...(.hours(24)), "\(path).watch.lasting")
+        if let forecast = watch.limitForecast {
+            collector.check(forecast, in: .minutes(1)...(.hours(24)), "\(path).watch.limitForecast")
+        }
+        collector.require(
+            watch.abovePercent != nil || watch.belowPercent != nil || watch.limitForecast != nil, "\(path).watch",
+            "it watches nothing", "give abovePercent, belowPercent or limitForecast, or remove it")
     }
 }
 

@@ -92,11 +92,20 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
     public var tolerancePercent: Int
     /// How the demand is turned into a count; nil: each sample by itself, at the target utilisation.
     public var policy: ScalingPolicySettings?
+    /// Metrics that are reported, besides the load that the gateway sees.
+    public var metrics: [ScalingMetric]
+    /// The highest minimum that applies counts; `maximumInstances` stays the cap.
+    public var schedules: [ScalingSchedule]
+    /// Whom and what to tell before a limit refuses consumers.
+    public var watch: ScalingWatch?
+    /// Decisions are recorded and not carried out.
+    public var isDryRun: Bool
 
     public init(
         targetUtilisationPercent: Int = 70, targetConcurrency: Int? = nil, scaleOutCooldown: TimeSpan = .seconds(3),
         scaleInStabilisation: TimeSpan = .seconds(300), tolerancePercent: Int = 10,
-        policy: ScalingPolicySettings? = nil
+        policy: ScalingPolicySettings? = nil, metrics: [ScalingMetric] = [], schedules: [ScalingSchedule] = [],
+        watch: ScalingWatch? = nil, isDryRun: Bool = false
     ) {
         self.targetUtilisationPercent = targetUtilisationPercent
         self.targetConcurrency = targetConcurrency
@@ -104,5 +113,27 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
         self.scaleInStabilisation = scaleInStabilisation
         self.tolerancePercent = tolerancePercent
         self.policy = policy
+        self.metrics = metrics
+        self.schedules = schedules
+        self.watch = watch
+        self.isDryRun = isDryRun
+    }
+}
+
+extension ScalingSettings {
+    /// Settings that were stored by a version without the later fields have their defaults.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            targetUtilisationPercent: try container.decode(Int.self, forKey: .targetUtilisationPercent),
+            targetConcurrency: try container.decodeIfPresent(Int.self, forKey: .targetConcurrency),
+            scaleOutCooldown: try container.decode(TimeSpan.self, forKey: .scaleOutCooldown),
+            scaleInStabilisation: try container.decode(TimeSpan.self, forKey: .scaleInStabilisation),
+            tolerancePercent: try container.decode(Int.self, forKey: .tolerancePercent),
+            policy: try container.decodeIfPresent(ScalingPolicySettings.self, forKey: .policy),
+            metrics: try container.decodeIfPresent([ScalingMetric].self, forKey: .metrics) ?? [],
+            schedules: try container.decodeIfPresent([ScalingSchedule].self, forKey: .schedules) ?? [],
+            watch: try container.decodeIfPresent(ScalingWatch.self, forKey: .watch),
+            isDryRun: try container.decodeIfPresent(Bool.self, forKey: .isDryRun) ?? false)
     }
 }

@@ -18,6 +18,8 @@ public protocol CloudAdministration: Sendable {
     // MARK: Commands
     func setConstraint(_ service: ServiceID, _ kind: ConstraintKind, to value: Int?, actor: String)
         async throws(AdministrationRefusal)
+    /// A value of a metric that the service's scaling follows, over all its instances.
+    func report(_ value: Int, ofMetric metric: String, of service: ServiceID) async throws(AdministrationRefusal)
     func setAdministrativeState(_ instance: InstanceID, _ state: AdministrativeState, actor: String)
         async throws(AdministrationRefusal) -> OperationID
     func restart(_ instance: InstanceID, actor: String) async throws(AdministrationRefusal) -> OperationID

@@ -1,8 +1,8 @@
 extension ConfigurationSchema {
     static let serviceSections = [
         service, route, process, limits, virtualServer, virtualDisk, placement, constraints, scaling, scalingPolicy,
-        healthCheck, httpProbe, loadBalancing, restart, loginRule, principal, credentialFields, success, headerSign,
-        jsonSign, requests, instanceTLS, instanceCertificate,
+        scalingMetric, scalingSchedule, scalingWatch, healthCheck, httpProbe, loadBalancing, restart, loginRule,
+        principal, credentialFields, success, headerSign, jsonSign, requests, instanceTLS, instanceCertificate,
     ]
 
     static let service = Section(
@@ -105,6 +105,43 @@ extension ConfigurationSchema {
             Field(
                 "policy", "mapping", none,
                 "How the demand is turned into a count; without it each sample by itself, at the target."),
+            Field("metrics", "list of mappings", none, "Metrics that are reported over the API and followed as well."),
+            Field("schedules", "list of mappings", none, "A higher minimum of instances at certain times."),
+            Field("watch", "mapping", none, "When administrators are told of the load."),
+            Field("dryRun", "true or false", "false", "Decisions are recorded in the event log and not carried out."),
+        ])
+
+    static let scalingMetric = Section(
+        title: "CloudService: spec.scaling.metrics[]",
+        fields: [
+            Field("name", "name", required, "As it is reported: `cloudwright scaling report SERVICE NAME VALUE`."),
+            Field("targetPerInstance", "integer", required, "What one instance takes of it."),
+        ])
+
+    static let scalingSchedule = Section(
+        title: "CloudService: spec.scaling.schedules[]",
+        fields: [
+            Field(
+                "days", "list of `monday`, `tuesday`, `wednesday`, `thursday`, `friday`, `saturday`, `sunday`",
+                none, "The days on which it begins; without it every day."),
+            Field("from", "time of day in UTC, `08:00`", required, "When it begins."),
+            Field("until", "time of day in UTC", required, "When it ends; not after `from`: on the next day."),
+            Field("minimumInstances", "integer", required, "At least so many instances in that time."),
+        ])
+
+    static let scalingWatch = Section(
+        title: "CloudService: spec.scaling.watch",
+        fields: [
+            Field(
+                "abovePercent", "integer, percent", none,
+                "Tell when the load stays above this part of what the present instances take."),
+            Field(
+                "belowPercent", "integer, percent", none,
+                "Tell when it stays below this part of it with more than the minimum of instances."),
+            Field("lasting", "duration", "5m", "How long it has to stay there, and to be over before it is over."),
+            Field(
+                "limitForecast", "duration", none,
+                "Tell when the load, going on as in the last minutes, will reach `maximumInstances` within this time."),
         ])
 
     static let scalingPolicy = Section(

@@ -196,14 +196,42 @@ extension ResourceTree {
         mapping.add("scaleOutCooldown", scaling.scaleOutCooldown, default: usual.scaleOutCooldown)
         mapping.add("scaleInStabilisation", scaling.scaleInStabilisation, default: usual.scaleInStabilisation)
         mapping.add("tolerancePercent", scaling.tolerancePercent, default: usual.tolerancePercent)
-        guard let policy = scaling.policy else { return }
-        let usualPolicy = ScalingPolicySettings(kind: policy.kind)
-        mapping.add("policy") { section in
-            section.add("kind", ResourceTree.plain(policy.kind.rawValue))
-            section.add("decisionInterval", policy.decisionInterval, default: usualPolicy.decisionInterval)
-            section.add("startupTime", policy.startupTime, default: usualPolicy.startupTime)
-            section.add("missBudgetPerMille", policy.missBudgetPerMille, default: usualPolicy.missBudgetPerMille)
+        if let policy = scaling.policy { mapping.add("policy") { add(policy, to: &$0) } }
+        mapping.add("metrics", list: scaling.metrics.map(tree))
+        mapping.add("schedules", list: scaling.schedules.map(tree))
+        if let watch = scaling.watch {
+            mapping.add("watch") { section in
+                section.add("abovePercent", number: watch.abovePercent)
+                section.add("belowPercent", number: watch.belowPercent)
+                section.add("lasting", watch.lasting, default: ScalingWatch().lasting)
+                section.add("limitForecast", watch.limitForecast.map { .plain($0.text) })
+            }
         }
+        mapping.add("dryRun", scaling.isDryRun, default: usual.isDryRun) { .plain(String($0)) }
+    }
+
+    private static func add(_ policy: ScalingPolicySettings, to mapping: inout MappingBuilder) {
+        let usual = ScalingPolicySettings(kind: policy.kind)
+        mapping.add("kind", ResourceTree.plain(policy.kind.rawValue))
+        mapping.add("decisionInterval", policy.decisionInterval, default: usual.decisionInterval)
+        mapping.add("startupTime", policy.startupTime, default: usual.startupTime)
+        mapping.add("missBudgetPerMille", policy.missBudgetPerMille, default: usual.missBudgetPerMille)
+    }
+
+    private static func tree(_ metric: ScalingMetric) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("name", text: metric.name)
+        builder.add("targetPerInstance", number: metric.targetPerInstance)
+        return builder.tree
+    }
+
+    private static func tree(_ schedule: ScalingSchedule) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("days", list: schedule.days.map { .plain($0.rawValue) })
+        builder.add("from", text: schedule.from.text)
+        builder.add("until", text: schedule.until.text)
+        builder.add("minimumInstances", number: schedule.minimumInstances)
+        return builder.tree
     }
 
     private static func add(_ check: HealthCheck, to mapping: inout MappingBuilder) {

@@ -123,6 +123,17 @@ struct SectionReader {
         return scalar(key, "one of \(words)", remedy ?? "write one of \(words)", Value.init(rawValue:))
     }
 
+    func choices<Value: RawRepresentable<String> & CaseIterable>(_ key: String, _ type: Value.Type) -> [Value]? {
+        let words = Value.allCases.map(\.rawValue).joined(separator: ", ")
+        return items(key)?.compactMap {
+            scalar($0.node, path: $0.path, "one of \(words)", "write one of \(words)", Value.init(rawValue:))
+        }
+    }
+
+    func timeOfDay(_ key: String) -> TimeOfDay? {
+        scalar(key, "a time of day", "write hours and minutes in UTC, in quotes: \"08:00\"") { TimeOfDay($0) }
+    }
+
     private static let textRemedy = "write one text, in quotes if it has special characters"
     private static let endpointRemedy = "write 127.0.0.1:8080, or [::1]:8080"
 

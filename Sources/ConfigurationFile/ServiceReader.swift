@@ -11,7 +11,8 @@ struct ServiceReader {
         return CloudService(
             id: name, owner: spec.text("owner").map { ConsumerID($0) }, routes: routes(),
             access: spec.choice("access", ConsumerAccess.self) ?? .required, instances: instances,
-            constraints: constraints(instances), scaling: scaling(), healthCheck: healthCheck(),
+            constraints: constraints(instances), scaling: ScalingReader(spec: spec).settings(),
+            healthCheck: healthCheck(),
             loadBalancing: loadBalancing(), restart: restart(), loginRules: loginRules(), gateway: requests())
     }
 
@@ -77,30 +78,6 @@ struct ServiceReader {
             queueLength: section.integer("queueLength") ?? defaults.queueLength,
             queueTimeout: section.duration("queueTimeout") ?? defaults.queueTimeout,
             maximumWait: section.duration("maximumWait") ?? defaults.maximumWait)
-    }
-
-    private func scaling() -> ScalingSettings {
-        let defaults = ScalingSettings()
-        guard let section = spec.subsection("scaling", ConfigurationSchema.scaling) else { return defaults }
-        return ScalingSettings(
-            targetUtilisationPercent: section.integer("targetUtilisationPercent") ?? defaults.targetUtilisationPercent,
-            targetConcurrency: section.integer("targetConcurrency"),
-            scaleOutCooldown: section.duration("scaleOutCooldown") ?? defaults.scaleOutCooldown,
-            scaleInStabilisation: section.duration("scaleInStabilisation") ?? defaults.scaleInStabilisation,
-            tolerancePercent: section.integer("tolerancePercent") ?? defaults.tolerancePercent,
-            policy: scalingPolicy(section))
-    }
-
-    private func scalingPolicy(_ scaling: SectionReader) -> ScalingPolicySettings? {
-        guard let section = scaling.subsection("policy", ConfigurationSchema.scalingPolicy) else { return nil }
-        _ = section.requiredValue("kind", remedy: "name a policy, for example kind: horizontal")
-        guard let kind = section.choice("kind", ScalingPolicySettings.Kind.self) else { return nil }
-        let defaults = ScalingPolicySettings(kind: kind)
-        return ScalingPolicySettings(
-            kind: kind,
-            decisionInterval: section.duration("decisionInterval") ?? defaults.decisionInterval,
-            startupTime: section.duration("startupTime") ?? defaults.startupTime,
-            missBudgetPerMille: section.integer("missBudgetPerMille") ?? defaults.missBudgetPerMille)
     }
 
     private func healthCheck() -> HealthCheck {

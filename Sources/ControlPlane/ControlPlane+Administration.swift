@@ -28,6 +28,24 @@ extension ControlPlane: CloudAdministration {
         try await carryOut(.setConstraint(service, kind, to: value), actor: actor)
     }
 
+    public func report(
+        _ value: Int, ofMetric metric: String, of service: ServiceID
+    ) async throws(AdministrationRefusal) {
+        guard let known = controller.configuration.services.first(where: { $0.id == service })?.scaling.metrics else {
+            throw AdministrationRefusal(.notFound, ["there is no service '\(service)'; see `service list`"])
+        }
+        guard known.contains(where: { $0.name == metric }) else {
+            let names = known.isEmpty ? "none" : known.map(\.name).joined(separator: ", ")
+            throw AdministrationRefusal(
+                .notFound,
+                ["\(service) does not follow a metric '\(metric)', but \(names); add it to spec.scaling.metrics"])
+        }
+        guard value >= 0 else {
+            throw AdministrationRefusal(.invalid, ["\(metric) cannot be \(value): give a number from 0 on"])
+        }
+        await submit(.metricReported(service, metric: metric, value: value))
+    }
+
     public func setAdministrativeState(_ instance: InstanceID, _ state: AdministrativeState, actor: String)
         async throws(AdministrationRefusal) -> OperationID
     {

@@ -29,6 +29,17 @@ extension RouteTable {
                 headers: ["ETag": "Their version, for If-Match."])
         ) { try await $0.setConstraint($1) },
         Route(
+            name: "reportMetric", method: .put, path: "/api/v1/services/{service}/metrics/{metric}", right: .operate,
+            summary: "Reports a value of a metric that the scaling of a service follows.",
+            body: .json(API.MetricReport.self),
+            answer: .noContent("The scaling listener has it; it counts for a minute.")
+        ) { handlers, call in
+            let report = try JSON.read(API.MetricReport.self, from: call.body)
+            try await handlers.administration.report(
+                report.value, ofMetric: call.placeholder("metric"), of: ServiceID(call.placeholder("service")))
+            return .noContent
+        },
+        Route(
             name: "listFailoverGroups", method: .get, path: "/api/v1/failover-groups", right: .read,
             summary: "Lists the failover groups with their implementations.",
             answer: .json(API.Page<API.FailoverGroup>.self, "All groups, by name.")

@@ -3,8 +3,7 @@ import CloudModel
 /// A demand policy at work on a service: makes the demand from the load, lets the policy decide at its interval, and
 /// holds in between. The same values decide here and in the replay.
 ///
-/// The demand is the larger of requests (in flight and queued, over what an instance takes) and active consumers (over
-/// those per instance). Of the samples within an interval the highest counts, so that a peak between two decisions
+/// Of the samples within an interval the one with the highest demand counts, so that a peak between two decisions
 /// shows.
 struct FollowingPolicy: ScalingPolicy {
     let settings: ScalingPolicySettings
@@ -25,7 +24,7 @@ struct FollowingPolicy: ScalingPolicy {
 
     mutating func recommend(_ observation: ScalingObservation) -> ScalingRecommendation? {
         guard let present = ConcurrencyPolicy().recommend(observation),
-            let demand = Self.demand(observation)
+            let demand = observation.demand
         else { return nil }
         highest = max(highest, demand)
         let isDue = decidedAt.map { observation.at - $0 >= settings.decisionInterval } ?? true
@@ -48,21 +47,5 @@ struct FollowingPolicy: ScalingPolicy {
         return ScalingRecommendation(
             instances: count, hundredths: count.multipliedReportingOverflow(by: 100).partialValue,
             basis: .policy(settings.kind, last.reason), exceedsCapacity: present.exceedsCapacity)
-    }
-
-    /// Instances that the load would fill; nil where nothing says how much one takes.
-    static func demand(_ observation: ScalingObservation) -> Double? {
-        let sample = observation.sample
-        var demand: Double?
-        let perInstance =
-            observation.settings.targetConcurrency ?? observation.constraints.concurrentRequestsPerInstance
-        if let perInstance, perInstance > 0 {
-            demand = Double(max(0, sample.requestsInFlight)) + Double(max(0, sample.requestsQueued))
-            demand = demand.map { $0 / Double(perInstance) }
-        }
-        if let perInstance = observation.constraints.activeConsumersPerInstance, perInstance > 0 {
-            demand = max(demand ?? 0, Double(max(0, sample.activeConsumers)) / Double(perInstance))
-        }
-        return demand
     }
 }

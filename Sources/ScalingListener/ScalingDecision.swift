@@ -30,6 +30,8 @@ public enum ScalingReason: Hashable, Sendable, CustomStringConvertible {
     case wouldFlap(fewest: Int)
     /// No sample, or only old ones.
     case noData
+    /// A metric has not been reported lately, so nothing says that fewer instances would do.
+    case metricMissing(String)
     /// Nothing says how much an instance takes.
     case nothingToFollow
 
@@ -47,6 +49,7 @@ public enum ScalingReason: Hashable, Sendable, CustomStringConvertible {
         case .instancesStarting(let count): count == 1 ? "1 instance is starting" : "\(count) instances are starting"
         case .wouldFlap(let fewest): "fewer than \(fewest) would soon be too few again"
         case .noData: "there is no recent load sample"
+        case .metricMissing(let name): "the metric \(name) has not been reported lately"
         case .nothingToFollow: "no constraint or target says how much an instance takes"
         }
     }
@@ -59,6 +62,7 @@ extension ScalingRecommendation.Basis: CustomStringConvertible {
             "\(count) request\(count == 1 ? "" : "s") at \(percent) % of \(perInstance) per instance"
         case .consumers(let count, let perInstance):
             "\(count) active consumer\(count == 1 ? "" : "s") at \(perInstance) per instance"
+        case .metric(let name, let amount, let perInstance): "\(name) of \(amount) at \(perInstance) per instance"
         case .policy(let kind, let reason): "\(kind.rawValue): \(reason)"
         }
     }

@@ -8,7 +8,7 @@ public import CloudModel
 /// - In only to the highest recommendation of the whole stabilisation window (Kubernetes HPA), never while instances
 ///   are starting (AWS target tracking), and never so far that the load would soon ask for more again (Azure
 ///   autoscale's projection).
-/// - A missing or old sample never scales in; a gap in the samples begins the window anew.
+/// - A missing or old sample, or a missing metric, never scales in; a gap in the samples begins the window anew.
 /// - Never above the ceiling or below the minimum.
 public struct ScalingListenerDecision: Sendable {
     private var policy: any ScalingPolicy
@@ -38,12 +38,17 @@ public struct ScalingListenerDecision: Sendable {
         /// Highest and lowest number of instances for the work (standbys are not among them).
         public var ceiling: Int
         public var minimum: Int
+        /// The metrics of the settings that were reported lately.
+        public var metrics: [String: Int]
 
-        public init(instances: Int, starting: Int, ceiling: Int, minimum: Int) {
+        public init(
+            instances: Int, starting: Int, ceiling: Int, minimum: Int, metrics: [String: Int] = [:]
+        ) {
             self.instances = instances
             self.starting = starting
             self.ceiling = ceiling
             self.minimum = minimum
+            self.metrics = metrics
         }
     }
 
@@ -58,7 +63,8 @@ public struct ScalingListenerDecision: Sendable {
         follow(settings)
         let observation = ScalingObservation(
             sample: sample, instances: situation.instances, starting: situation.starting, ceiling: situation.ceiling,
-            minimum: situation.minimum, constraints: constraints, settings: settings, at: now)
+            minimum: situation.minimum, constraints: constraints, settings: settings,
+            metrics: situation.metrics, at: now)
         guard let wish = policy.recommend(observation) else { return .hold(.nothingToFollow) }
         observe(wish.instances, at: now, settings)
         let wanted = max(wish.instances, situation.minimum)
@@ -107,7 +113,9 @@ public struct ScalingListenerDecision: Sendable {
         if let last = lastScaleOutAt, now - last < settings.scaleOutCooldown {
             return .hold(.cooldown(until: last + settings.scaleOutCooldown))
         }
-        return scaleOut(to: wanted, situation, at: now, .loadAsksFor(wanted, wish.basis))
+        let isScheduled = wish.instances < situation.minimum
+        return scaleOut(
+            to: wanted, situation, at: now, isScheduled ? .atMinimum(wanted) : .loadAsksFor(wanted, wish.basis))
     }
 
     private mutating func scaleOut(
@@ -125,6 +133,9 @@ public struct ScalingListenerDecision: Sendable {
         let count = situation.instances
         guard max(wish.instances, situation.minimum) < count else { return .hold(.fits(count)) }
         guard situation.starting == 0 else { return .hold(.instancesStarting(situation.starting)) }
+        if let missing = settings.metrics.first(where: { situation.metrics[$0.name] == nil }) {
+            return .hold(.metricMissing(missing.name))
+        }
         let highest = window.maximum
         guard let since = observedSince, now - since >= settings.scaleInStabilisation else {
             return .hold(.stabilising(highest: max(highest, count)))

@@ -13,12 +13,15 @@ public struct ScalingObservation: Sendable {
     public var minimum: Int
     public var constraints: WorkloadConstraints
     public var settings: ScalingSettings
+    /// The values of `settings.metrics` that have been reported lately, by name.
+    public var metrics: [String: Int]
     /// Of a clock that neither jumps nor goes back.
     public var at: Timestamp
 
     public init(
         sample: LoadSample, instances: Int, starting: Int = 0, ceiling: Int = .max, minimum: Int = 1,
-        constraints: WorkloadConstraints, settings: ScalingSettings, at now: Timestamp = .epoch
+        constraints: WorkloadConstraints, settings: ScalingSettings, metrics: [String: Int] = [:],
+        at now: Timestamp = .epoch
     ) {
         self.sample = sample
         self.instances = instances
@@ -27,7 +30,26 @@ public struct ScalingObservation: Sendable {
         self.minimum = minimum
         self.constraints = constraints
         self.settings = settings
+        self.metrics = metrics
         at = now
+    }
+
+    /// Instances, fully busy, that the load would fill: the larger of requests (in flight and queued, over what an
+    /// instance takes), active consumers (over those per instance), and each reported metric (over its target). Nil
+    /// where nothing says how much an instance takes.
+    public var demand: Double? {
+        var demands = settings.metrics.compactMap { metric in
+            metrics[metric.name].map { Double(max(0, $0)) / Double(max(1, metric.targetPerInstance)) }
+        }
+        if let perInstance = settings.targetConcurrency ?? constraints.concurrentRequestsPerInstance, perInstance > 0 {
+            demands.append(
+                (Double(max(0, sample.requestsInFlight)) + Double(max(0, sample.requestsQueued)))
+                    / Double(perInstance))
+        }
+        if let perInstance = constraints.activeConsumersPerInstance, perInstance > 0 {
+            demands.append(Double(max(0, sample.activeConsumers)) / Double(perInstance))
+        }
+        return demands.max()
     }
 }
 
@@ -39,6 +61,8 @@ public struct ScalingRecommendation: Hashable, Sendable {
         case requests(Int, perInstance: Int, targetPercent: Int)
         /// Active consumers; each instance takes `perInstance`.
         case consumers(Int, perInstance: Int)
+        /// A reported metric; each instance takes `perInstance` of it.
+        case metric(String, Int, perInstance: Int)
         /// What a demand policy made of both.
         case policy(ScalingPolicySettings.Kind, DemandReason)
     }
@@ -71,12 +95,23 @@ public struct ConcurrencyPolicy: ScalingPolicy, Hashable {
     public init() {}
 
     public func recommend(_ observation: ScalingObservation) -> ScalingRecommendation? {
-        let byRequests = Self.byRequests(observation)
-        let byConsumers = Self.byConsumers(observation)
-        guard let byRequests, let byConsumers else { return byRequests ?? byConsumers }
-        var most = byConsumers.instances >= byRequests.instances ? byConsumers : byRequests
-        most.exceedsCapacity = byRequests.exceedsCapacity || byConsumers.exceedsCapacity
+        let load = [Self.byConsumers(observation), Self.byRequests(observation)]
+        let all = load.compactMap { $0 } + Self.byMetrics(observation)
+        guard var most = all.first else { return nil }
+        for one in all.dropFirst() where one.instances > most.instances { most = one }
+        most.exceedsCapacity = all.contains(where: \.exceedsCapacity)
         return most
+    }
+
+    private static func byMetrics(_ observation: ScalingObservation) -> [ScalingRecommendation] {
+        observation.settings.metrics.compactMap { metric in
+            guard let value = observation.metrics[metric.name], metric.targetPerInstance > 0 else { return nil }
+            let hundredths = ceilingOfQuotient(max(0, value), times: 100, by: metric.targetPerInstance, times: 1)
+            // What is reported holds nobody back: only requests and consumers are refused or wait.
+            return ScalingRecommendation(
+                instances: (hundredths + 99) / 100, hundredths: hundredths,
+                basis: .metric(metric.name, value, perInstance: metric.targetPerInstance), exceedsCapacity: false)
+        }
     }
 
     private static func byRequests(_ observation: ScalingObservation) -> ScalingRecommendation? {

@@ -25,7 +25,8 @@ public struct LiveServer: Sendable {
                 id: "shop", owner: "acme", routes: [Route(pathPrefix: "/shop")],
                 instances: .process(ProcessTemplate(command: ["/bin/server", "{port}"])),
                 constraints: WorkloadConstraints(
-                    minimumInstances: 1, maximumInstances: 3, concurrentRequestsPerConsumer: 7)),
+                    minimumInstances: 1, maximumInstances: 3, concurrentRequestsPerConsumer: 7),
+                scaling: ScalingSettings(metrics: [ScalingMetric(name: "queue-length", targetPerInstance: 50)])),
             CloudService(
                 id: "wiki", routes: [Route(host: "wiki.example.org")],
                 instances: .endpoints([Endpoint(address: "127.0.0.1", port: 9_000)])),

@@ -19,6 +19,8 @@ public actor PlainCloud: CloudAdministration {
     private var gate: CheckedContinuation<Void, Never>?
     private var isHeld = false
     private var operations = 0
+    /// Metrics that were reported.
+    public private(set) var reports: [String] = []
     private var currentHosts: [PhysicalServerReport] = []
     private var currentServers: [VirtualServerReport] = []
 
@@ -135,6 +137,16 @@ public actor PlainCloud: CloudAdministration {
     public func resume(_ instance: InstanceID, actor: String) async throws(AdministrationRefusal) -> OperationID {
         try requireServer(instance)
         return try await operation("virtual-server.resume", actor, instance, .running)
+    }
+
+    public func report(
+        _ value: Int, ofMetric metric: String, of service: ServiceID
+    ) throws(AdministrationRefusal) {
+        guard
+            currentConfiguration.services.first(where: { $0.id == service })?.scaling.metrics
+                .contains(where: { $0.name == metric }) == true
+        else { throw AdministrationRefusal(.notFound, ["\(service) does not follow a metric '\(metric)'"]) }
+        reports.append("\(service) \(metric) \(value)")
     }
 
     public func confirmOff(_ host: PhysicalServerID, actor: String) throws(AdministrationRefusal) {

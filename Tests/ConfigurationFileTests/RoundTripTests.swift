@@ -40,7 +40,16 @@ enum Full {
             targetUtilisationPercent: 60, targetConcurrency: 3, scaleOutCooldown: .seconds(4),
             scaleInStabilisation: .seconds(5), tolerancePercent: 6,
             policy: ScalingPolicySettings(
-                kind: .panicWindow, decisionInterval: .seconds(2), startupTime: .seconds(3), missBudgetPerMille: 4)),
+                kind: .panicWindow, decisionInterval: .seconds(2), startupTime: .seconds(3), missBudgetPerMille: 4),
+            metrics: [ScalingMetric(name: "queue-length", targetPerInstance: 50)],
+            schedules: [
+                ScalingSchedule(
+                    days: [.monday, .friday], from: TimeOfDay("08:00") ?? .midnight,
+                    until: TimeOfDay("18:30") ?? .midnight, minimumInstances: 3)
+            ],
+            watch: ScalingWatch(
+                abovePercent: 90, belowPercent: 20, lasting: .minutes(6), limitForecast: .minutes(30)),
+            isDryRun: true),
         healthCheck: HealthCheck(
             probe: .http(path: "/h?x=1", expectedStatus: 204...204), interval: .seconds(7),
             fastInterval: .milliseconds(80), timeout: .seconds(9), rise: 4, fall: 5),
@@ -218,7 +227,8 @@ enum Full {
                 loginRules: [{path: /l, principal: basic}]
                 """)
             + Sample.service(
-                "followed", "scaling: {targetConcurrency: 1, policy: {kind: step}}", path: "/c")
+                "followed", "scaling: {targetConcurrency: 1, policy: {kind: step}, watch: {abovePercent: 90}}",
+                path: "/c")
             + Sample.service("other", "constraints: {maximumInstances: 2}", path: "/b")
             + Sample.document("FailoverGroup", "g", "service: other\nmode: active-passive")
             + Sample.document(
@@ -304,6 +314,8 @@ enum Full {
         case "CloudService: spec.process":
             return replace("{command: [run, \"{port}\"]}\n  h", "{\(value), command: [run, \"{port}\"]}\n  h")
         case "CloudService: spec.scaling.policy": return replace("{kind: step}", "{kind: step, \(value)}")
+        case "CloudService: spec.scaling.watch":
+            return replace("{abovePercent: 90}", "{abovePercent: 90, \(value)}")
         case "CloudService: spec.healthCheck": return replace("{http: {path: /}}", "{\(value), http: {path: /}}")
         case "CloudService: spec.healthCheck.http": return replace("{http: {path: /}}", "{http: {path: /, \(value)}}")
         case "CloudService: spec.loginRules[]": return replace("[{path: /l,", "[{\(value), path: /l,")

@@ -21,7 +21,7 @@ import Testing
         "getConsumer": "read",
         "getConfiguration": "read", "listOperations": "read", "getOperation": "read", "listEvents": "read",
         "followEvents": "read", "listTimelines": "read", "listIncidents": "read",
-        "setConstraint": "operate", "drainInstance": "operate", "enableInstance": "operate",
+        "setConstraint": "operate", "reportMetric": "operate", "drainInstance": "operate", "enableInstance": "operate",
         "maintenanceInstance": "operate", "restartInstance": "operate", "applyConfiguration": "operate",
         "createCredential": "administer", "revokeCredential": "administer", "listAdministrators": "administer",
         "createAdministrator": "administer", "removeAdministrator": "administer",

@@ -136,13 +136,14 @@ enum Samples {
         let values = [
             "service": "shop", "instance": "shop-1", "consumer": "acme", "credential": "made-for-test",
             "operation": "op-0", "token": link, "administrator": "test-auditor", "requestID": requestID.description,
-            "month": lastMonth, "host": "host-1",
+            "month": lastMonth, "host": "host-1", "metric": "queue-length",
         ]
         var request = Request(path: route.path)
         for (name, value) in values { request.path = request.path.replacingOccurrences(of: "{\(name)}", with: value) }
         if route.needsIfMatch { request.headers["If-Match"] = "*" }
         switch route.name {
         case "setConstraint": request.body = #"{"constraint":"maximum-instances","value":5}"#
+        case "reportMetric": request.body = #"{"value":120}"#
         case "createCredential": request.body = #"{"expiresAt":"2999-01-01T00:00:00Z"}"#
         case "createAdministrator": request.body = #"{"name":"new-one","role":"operator"}"#
         case "createConsoleSession": request.body = #"{"token":"TOKEN"}"#

@@ -10,7 +10,7 @@ import ScalingReplay
 struct ScalingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scaling", abstract: "Scaling policies: replay history through them, and explain decisions.",
-        subcommands: [Replay.self, Recommend.self, Explain.self])
+        subcommands: [Replay.self, Recommend.self, Explain.self, Report.self])
 
     static func kind(_ text: String) throws -> ScalingPolicySettings.Kind {
         if let kind = ScalingPolicySettings.Kind(rawValue: text) { return kind }
@@ -73,6 +73,21 @@ struct ScalingCommand: AsyncParsableCommand {
         }
     }
 
+    struct Report: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Report a value of a metric that a service's scaling follows; it counts for a minute.")
+        @Argument(help: "The service.") var service: String
+        @Argument(help: "The metric, as spec.scaling.metrics names it.") var metric: String
+        @Argument(help: "Its value over all instances, from 0 on.") var value: Int
+        @OptionGroup var options: GlobalOptions
+
+        func validate() throws {
+            guard value >= 0 else { throw ValidationError("The value must be a whole number from 0 on.") }
+        }
+
+        func run() async throws { try await options.client().report(value, ofMetric: metric, of: service) }
+    }
+
     struct Explain: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Say why the last scaling decisions of a service were taken, from the event log.")
@@ -85,6 +100,7 @@ struct ScalingCommand: AsyncParsableCommand {
         func run() async throws {
             var filter = EventFilter()
             filter.service = service
+            // Also what a dry run would have decided.
             filter.kindPrefix = "scaling.decided"
             let events = try await options.client().events(filter, newest: last)
             guard options.output != .table || !events.isEmpty else {

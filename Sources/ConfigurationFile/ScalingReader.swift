@@ -1,0 +1,73 @@
+import CloudModel
+
+/// Reads `spec.scaling` of a service.
+struct ScalingReader {
+    let spec: SectionReader
+
+    func settings() -> ScalingSettings {
+        let defaults = ScalingSettings()
+        guard let section = spec.subsection("scaling", ConfigurationSchema.scaling) else { return defaults }
+        return ScalingSettings(
+            targetUtilisationPercent: section.integer("targetUtilisationPercent") ?? defaults.targetUtilisationPercent,
+            targetConcurrency: section.integer("targetConcurrency"),
+            scaleOutCooldown: section.duration("scaleOutCooldown") ?? defaults.scaleOutCooldown,
+            scaleInStabilisation: section.duration("scaleInStabilisation") ?? defaults.scaleInStabilisation,
+            tolerancePercent: section.integer("tolerancePercent") ?? defaults.tolerancePercent,
+            policy: scalingPolicy(section), metrics: metrics(section), schedules: schedules(section),
+            watch: watch(section), isDryRun: section.boolean("dryRun") ?? defaults.isDryRun)
+    }
+
+    private func scalingPolicy(_ scaling: SectionReader) -> ScalingPolicySettings? {
+        guard let section = scaling.subsection("policy", ConfigurationSchema.scalingPolicy) else { return nil }
+        _ = section.requiredValue("kind", remedy: "name a policy, for example kind: horizontal")
+        guard let kind = section.choice("kind", ScalingPolicySettings.Kind.self) else { return nil }
+        let defaults = ScalingPolicySettings(kind: kind)
+        return ScalingPolicySettings(
+            kind: kind,
+            decisionInterval: section.duration("decisionInterval") ?? defaults.decisionInterval,
+            startupTime: section.duration("startupTime") ?? defaults.startupTime,
+            missBudgetPerMille: section.integer("missBudgetPerMille") ?? defaults.missBudgetPerMille)
+    }
+
+    private func metrics(_ scaling: SectionReader) -> [ScalingMetric] {
+        (scaling.items("metrics") ?? []).compactMap { item in
+            guard
+                let section = SectionReader(
+                    item.node, ConfigurationSchema.scalingMetric, path: item.path, context: scaling.context),
+                let name = section.requiredText("name", remedy: "name the metric: name: queue-length"),
+                section.requiredValue("targetPerInstance", remedy: "say what one instance takes of it") != nil,
+                let target = section.integer("targetPerInstance")
+            else { return nil }
+            return ScalingMetric(name: name, targetPerInstance: target)
+        }
+    }
+
+    private func schedules(_ scaling: SectionReader) -> [ScalingSchedule] {
+        (scaling.items("schedules") ?? []).compactMap { item in
+            guard
+                let section = SectionReader(
+                    item.node, ConfigurationSchema.scalingSchedule, path: item.path, context: scaling.context)
+            else { return nil }
+            let days = section.choices("days", ScalingSchedule.Day.self)
+            let from = timeOfDay("from", section)
+            let until = timeOfDay("until", section)
+            guard section.requiredValue("minimumInstances", remedy: "say how many there are at least") != nil,
+                let from, let until, let minimum = section.integer("minimumInstances")
+            else { return nil }
+            return ScalingSchedule(days: days ?? [], from: from, until: until, minimumInstances: minimum)
+        }
+    }
+
+    private func timeOfDay(_ key: String, _ section: SectionReader) -> TimeOfDay? {
+        let remedy = "give a time of day in UTC: \(key): \"08:00\""
+        return section.requiredValue(key, remedy: remedy) == nil ? nil : section.timeOfDay(key)
+    }
+
+    private func watch(_ scaling: SectionReader) -> ScalingWatch? {
+        guard let section = scaling.subsection("watch", ConfigurationSchema.scalingWatch) else { return nil }
+        return ScalingWatch(
+            abovePercent: section.integer("abovePercent"), belowPercent: section.integer("belowPercent"),
+            lasting: section.duration("lasting") ?? ScalingWatch().lasting,
+            limitForecast: section.duration("limitForecast"))
+    }
+}
