@@ -97,11 +97,11 @@ let package = Package(
         room(
             "ControlPlane",
             [
-                "CloudController", "CloudModel", "CloudPorts", "Credentials", "Notifications", "Spool",
+                "AuditMonitor", "CloudController", "CloudModel", "CloudPorts", "Credentials", "Notifications", "Spool",
                 "VirtualInfrastructure", logging,
             ]),
         room("SealedBooks", ["CloudModel", "CloudPorts", "MerkleLog", logging]),
-        room("Bookkeeping", ["CloudModel", "CloudPorts", "PayPerUse"]),
+        room("Bookkeeping", ["CloudModel", "CloudPorts", "Credentials", "MerkleLog", "PayPerUse", "SealedBooks"]),
         room("ConfigurationFile", ["CloudModel", yams]),
         room("AdministrationAPI"),
         room("AdministrationClient", ["AdministrationAPI"]),
@@ -110,7 +110,8 @@ let package = Package(
         room(
             "RemoteAdministration",
             [
-                "AdministrationAPI", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile", "Console",
+                "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
+                "Console",
                 "Credentials", "MerkleLog", "Passwords", "PayPerUse", "SealedBooks", hummingbird, httpTypes, nio,
                 lifecycle, logging, yams,
             ]),
@@ -119,8 +120,9 @@ let package = Package(
         program(
             "cloudwright", "cloudwright",
             [
-                "AdministrationAPI", "AdministrationClient", "CloudModel", "CloudPorts", "ConfigurationFile",
-                "ControlPlane", "Credentials", "FencingPrograms", "Gateway", "HealthProbing", "HypervisorLibvirt",
+                "AdministrationAPI", "AdministrationClient", "Bookkeeping", "CloudModel", "CloudPorts",
+                "ConfigurationFile", "ControlPlane", "Credentials", "FencingPrograms", "Gateway", "HealthProbing",
+                "HypervisorLibvirt",
                 "LocalProcesses", "LogDatabaseSQLite", "MerkleLog", "Notifications", "RemoteAdministration",
                 "ScalingListener", "ScalingReplay", "SealedBooks", "SimulatedCloud", "Spool",
                 argumentParser, logging, yams,
@@ -172,14 +174,22 @@ let package = Package(
                 grdb,
                 logging,
             ]),
-        tests("BookkeepingTests", ["Bookkeeping", "CloudModel", "CloudPorts", "LogDatabaseSQLite", "PayPerUse"]),
+        tests(
+            "BookkeepingTests",
+            [
+                "Bookkeeping", "CloudModel", "CloudPorts", "LogDatabaseSQLite", "MerkleLog", "PayPerUse",
+                "SealedBooks", grdb, logging,
+            ]),
         tests("NotificationsTests", ["Notifications", "CloudModel", "CloudPorts", crypto, logging]),
+        tests(
+            "ControlPlaneTests",
+            ["AuditMonitor", "CloudModel", "CloudPorts", "ControlPlane", "LogDatabaseSQLite", logging]),
         tests("ConfigurationFileTests", ["ConfigurationFile", "CloudModel"]),
         .target(
             name: "AdministrationFixture",
             dependencies: [
                 "AdministrationAPI", "CloudModel", "CloudPorts", "ConfigurationFile", "Credentials",
-                "LogDatabaseSQLite", "MerkleLog", "RemoteAdministration", logging,
+                "LogDatabaseSQLite", "MerkleLog", "RemoteAdministration", "SealedBooks", logging,
             ], path: "Tests/AdministrationFixture", swiftSettings: settings),
         tests("PasswordsTests", ["Passwords"]),
         tests("ConsoleTests", ["Console"]),

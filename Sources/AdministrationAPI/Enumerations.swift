@@ -113,6 +113,13 @@ extension API {
         case unknown
     }
 
+    /// What logins are exported as.
+    public enum AuditFormat: String, WireEnumeration {
+        case ocsf
+        case cef
+        case syslog
+    }
+
     /// What was presented at a login.
     public enum CredentialKind: String, WireEnumeration {
         case password

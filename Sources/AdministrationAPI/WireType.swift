@@ -7,6 +7,9 @@ public enum API {
     public static let problemMediaType = "application/problem+json"
     /// The greatest number of entries in one page.
     public static let maximumPageSize = 1_000
+
+    /// Where lists go on that are no JSON; empty at the end.
+    public static let nextCursorHeader = "x-next-cursor"
 }
 
 /// A value that crosses the administration API. The API document takes its schema's structure from how it is decoded,

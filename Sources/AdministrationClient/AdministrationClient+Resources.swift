@@ -298,6 +298,21 @@ extension AdministrationClient {
             ])
     }
 
+    /// Some of the logins as lines of a format, and where the rest goes on; nil at the end.
+    public func exportAuditEvents(
+        _ filter: AuditFilter, format: API.AuditFormat, after cursor: String?
+    ) async throws(ClientError) -> (lines: [UInt8], next: String?) {
+        let answer = try await send(
+            request(
+                "GET", path("audit", "export"),
+                query: filter.common + [
+                    ("consumer", filter.consumer), ("outcome", filter.outcome?.rawValue), ("format", format.rawValue),
+                    ("cursor", cursor), ("limit", String(API.maximumPageSize)),
+                ]))
+        let next = answer.headers[API.nextCursorHeader] ?? ""
+        return (answer.body, next.isEmpty ? nil : next)
+    }
+
     public func failedLogins(_ filter: AuditFilter, limit: Int) async throws(ClientError) -> [API.FailedLogins] {
         try await list(
             API.FailedLogins.self, path("audit", "failed-logins"), query: filter.common + [("limit", String(limit))])
@@ -326,6 +341,13 @@ extension AdministrationClient {
     /// The bill as a page to print.
     public func billPage(of consumer: String, month: String?) async throws(ClientError) -> [UInt8] {
         try await send(request("GET", path("bills", consumer, month ?? "current", "page"))).body
+    }
+
+    /// A closed bill with all that it takes to check it offline; nil: the server's usual number of records.
+    public func proveBill(of consumer: String, month: String, records: Int?) async throws(ClientError) -> [UInt8] {
+        try await send(
+            request("GET", path("bills", consumer, month, "proof"), query: [("records", records.map(String.init))])
+        ).body
     }
 
     /// The bill as a FOCUS table.

@@ -45,8 +45,10 @@ extension BillingDesk {
     ) async throws -> ReconciliationReport {
         let declared = await configuration()
         let window = try given ?? self.window(of: month, consumer, declared)
-        let books = Books(database: database, lease: lease, window: window, now: now())
-        let reconstruction = try await books.reconstruction(of: consumer)
+        let books = Books(
+            database: database, lease: lease, window: window, now: now(),
+            heartbeats: try await database.lastHeartbeats())
+        let reconstruction = books.reconstruction(try await books.lifecycleEvents(of: consumer))
         let owned = declared.services.compactMap { service in service.owner.map { (service.id, $0) } }
             .filter { consumer == nil || $0.1 == consumer }
         let reconciliation = try await books.reconciliation(

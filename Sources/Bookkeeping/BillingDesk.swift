@@ -12,15 +12,18 @@ public struct BillingDesk: Sendable {
     let database: any LogDatabase
     let configuration: @Sendable () async -> CloudConfiguration
     let lease: TimeSpan
+    let seal: @Sendable () async throws -> [StoredSeal]
     let now: @Sendable () -> Timestamp
 
     /// - Parameters:
     ///   - configuration: consumers, their plans, and who rents which service.
     ///   - lease: how long an instance is taken to run after its last sign of life.
+    ///   - seal: seals the books and gives back the newest seal of each log.
     public init(
         database: any LogDatabase, configuration: @escaping @Sendable () async -> CloudConfiguration, lease: TimeSpan,
-        now: @escaping @Sendable () -> Timestamp
+        seal: @escaping @Sendable () async throws -> [StoredSeal], now: @escaping @Sendable () -> Timestamp
     ) {
+        self.seal = seal
         self.database = database
         self.configuration = configuration
         self.lease = lease
@@ -37,7 +40,7 @@ public struct BillingDesk: Sendable {
         let (consumer, plan) = try Self.payer(id, declared)
         let month = try month ?? BillingMonth(containing: now(), in: Self.zone(plan, around: now()))
         if let closed = try await closedBill(of: id, month) { return closed }
-        return try await draft(consumer, plan, month, declared)
+        return try await draft(consumer, plan, month, declared, try await Moment(self)).bill
     }
 
     /// Closed bills, the newest month first; nil: of every consumer.
@@ -66,18 +69,18 @@ public struct BillingDesk: Sendable {
             let remedy = last.month < month ? "close \(last.month.next) first" : "\(last.month) is closed already"
             throw AdministrationRefusal(.conflict, ["bills are closed month by month: \(remedy)"])
         }
-        var bill = try await draft(consumer, plan, month, declared)
-        bill.closedAt = now()
-        if includesHeld { for index in bill.lines.indices { bill.lines[index].hold = nil } }
+        var bill = try await sealedDraft(consumer, plan, month, declared, includesHeld: includesHeld)
+        let closedAt = now()
+        bill.closedAt = closedAt
         var transaction = ControlTransaction()
         transaction.bills = [
             StoredBill(
                 id: bill.id, consumer: id, month: month.description, periodStart: window.start, periodEnd: window.end,
-                total: bill.total, closedAt: now(), json: try Self.json(bill))
+                total: bill.total, closedAt: closedAt, json: try Self.json(bill))
         ]
-        transaction.events = [Self.event(of: bill, includesHeld: includesHeld, actor: actor, at: now())]
+        transaction.events = [try Self.event(of: bill, actor: actor, at: closedAt)]
         transaction.notifications = Self.notifications(
-            of: bill, to: consumer, administrators: declared.administratorChannels, at: now())
+            of: bill, to: consumer, administrators: declared.administratorChannels, at: closedAt)
         try await database.commit(transaction)
         // Somebody else may have closed it in the meantime: what is stored counts.
         return try await closedBill(of: id, month) ?? bill
@@ -97,15 +100,10 @@ public struct BillingDesk: Sendable {
                         + "and not 0"
                 ])
         }
+        let credit = Credit(id: id, consumer: consumer, at: now(), amount: money, reason: reason, actor: actor)
         var transaction = ControlTransaction()
-        transaction.credits = [
-            Credit(id: id, consumer: consumer, at: now(), amount: money, reason: reason, actor: actor)
-        ]
-        transaction.events = [
-            PlatformEvent(
-                at: now(), kind: "bill.credited", consumer: consumer, actor: actor,
-                summary: "\(actor) gives \(consumer) a credit of \(money): \(reason)", details: ["credit": id])
-        ]
+        transaction.credits = [credit]
+        transaction.events = [credit.event]
         if try await database.credit(id) == nil { try await database.commit(transaction) }
         guard let stored = try await database.credit(id) else {
             throw AdministrationRefusal(.unavailable, ["the credit was not stored; try again"])
@@ -119,50 +117,119 @@ public struct BillingDesk: Sendable {
 
     // MARK: Making them
 
+    /// What stays the same while a bill is made, however often the books are read for it.
+    private struct Moment {
+        var cutoff: Timestamp
+        var heartbeats: [InstanceID: Timestamp]
+
+        init(_ desk: BillingDesk) async throws {
+            cutoff = desk.now()
+            heartbeats = try await desk.database.lastHeartbeats()
+        }
+    }
+
+    /// The bill, and what it was computed from but for the logs.
+    private typealias Draft = (bill: Bill, basis: BillBasis)
+
     private func draft(
-        _ consumer: CloudConsumer, _ plan: PricePlan, _ month: BillingMonth, _ declared: CloudConfiguration
-    ) async throws -> Bill {
+        _ consumer: CloudConsumer, _ plan: PricePlan, _ month: BillingMonth, _ declared: CloudConfiguration,
+        _ moment: Moment
+    ) async throws -> Draft {
         let window = month.window(in: try Self.zone(plan, of: month))
-        guard window.start <= now() else {
+        guard window.start <= moment.cutoff else {
             throw AdministrationRefusal(.notFound, ["\(month) has not begun; it does on \(window.start.rfc3339)"])
         }
-        var lines = try await useLines(of: consumer.id, plan, window, declared)
-        let run = BillRun(plan: plan, window: window)
-        let credits = try await database.credits(of: consumer.id, from: window.start, until: window.end)
-        lines += run.lines(credits.filter { $0.amount.currency == plan.currency })
+        var basis = BillBasis(lease: lease, heartbeats: [], holds: [], includesHeld: false, earlier: [])
+        var silent: Set<InstanceID> = []
+        func useLines(_ plan: PricePlan, _ month: BillingMonth, _ window: BillingWindow) async throws -> [BillLine] {
+            let rated = try await rated(consumer.id, plan, window, declared, moment.cutoff, moment.heartbeats)
+            silent.formUnion(rated.events.instancesWithoutStop)
+            for (service, reason) in rated.verdict.holds.sorted(by: { $0.key < $1.key }) {
+                basis.holds.append(BillBasis.Hold(month: month, service: service, reason: reason))
+            }
+            return rated.run.lines(use: rated.use, holds: rated.verdict.holds)
+        }
+        let own = try await useLines(plan, month, window)
         let closed = try await closedBills(of: consumer.id, limit: Self.correctableMonths)
             .filter { $0.month < month && $0.plan.currency == plan.currency }
+        var earlier: [(bill: Bill, recomputed: [BillLine])] = []
         for bill in closed.sorted(by: { $0.month < $1.month }) {
-            let recomputed = try await useLines(of: consumer.id, bill.plan, bill.window, declared)
-            lines += BillRun.corrections(
-                of: bill, recomputed: recomputed, later: closed.filter { $0.month > bill.month })
+            earlier.append((bill, try await useLines(bill.plan, bill.month, bill.window)))
+            basis.earlier.append(bill.id)
         }
-        return Bill(
+        let lines = BillRun(plan: plan, window: window).allLines(
+            own: own, credits: try await database.credits(of: consumer.id, from: window.start, until: window.end),
+            earlier: earlier)
+        basis.heartbeats = silent.sorted().compactMap { instance in
+            moment.heartbeats[instance].map { BillBasis.Heartbeat(instance: instance, at: $0) }
+        }
+        let bill = Bill(
             consumer: consumer.id, consumerName: consumer.displayName, month: month, window: window, plan: plan,
-            cutoff: now(), lines: lines)
+            cutoff: moment.cutoff, lines: lines)
+        return (bill, basis)
     }
 
-    private func useLines(
-        of consumer: ConsumerID, _ plan: PricePlan, _ window: BillingWindow, _ declared: CloudConfiguration
-    ) async throws -> [BillLine] {
-        let (run, use, verdict) = try await rated(consumer, plan, window, declared)
-        return run.lines(use: use, holds: verdict.holds)
+    /// Times that a bill is made anew because records came while it was made.
+    private static let attempts = 3
+
+    /// A bill with all that it was computed from. The books are read, sealed and read again: where both readings give
+    /// the same, what was sealed in between gives it too, since records are only ever added.
+    private func sealedDraft(
+        _ consumer: CloudConsumer, _ plan: PricePlan, _ month: BillingMonth, _ declared: CloudConfiguration,
+        includesHeld: Bool
+    ) async throws -> Bill {
+        let moment = try await Moment(self)
+        var last = try await draft(consumer, plan, month, declared, moment)
+        for _ in 0..<Self.attempts {
+            let seals: [StoredSeal]
+            do {
+                seals = try await seal()
+            } catch {
+                throw AdministrationRefusal(
+                    .unavailable, ["a bill names the sealed logs that it was computed from, and \(error); try again"])
+            }
+            let again = try await draft(consumer, plan, month, declared, moment)
+            guard again == last else {
+                last = again
+                continue
+            }
+            var (bill, basis) = last
+            basis.includesHeld = includesHeld
+            basis.logs = seals.filter { $0.log != "audit" }.sorted { $0.log < $1.log }
+                .map { BillBasis.Log(name: $0.log, size: $0.size, checkpoint: $0.note) }
+            if includesHeld { for index in bill.lines.indices { bill.lines[index].hold = nil } }
+            bill.basis = basis
+            return bill
+        }
+        throw AdministrationRefusal(
+            .conflict, ["records of \(month) are still arriving; close it again in a minute"])
     }
 
-    func rated(
-        _ consumer: ConsumerID, _ plan: PricePlan, _ window: BillingWindow, _ declared: CloudConfiguration
-    ) async throws -> (BillRun, [BillingWindow: MeteredUse], Reconciliation.Verdict) {
-        let books = Books(database: database, lease: lease, window: window, now: now())
+    /// A month rated by what is in the books, and the events that were read for it.
+    struct RatedMonth {
+        var run: BillRun
+        var use: [BillingWindow: MeteredUse]
+        var verdict: Reconciliation.Verdict
+        var events: [LifecycleEvent]
+    }
+
+    private func rated(
+        _ consumer: ConsumerID, _ plan: PricePlan, _ window: BillingWindow, _ declared: CloudConfiguration,
+        _ cutoff: Timestamp, _ heartbeats: [InstanceID: Timestamp]
+    ) async throws -> RatedMonth {
+        let books = Books(database: database, lease: lease, window: window, now: cutoff, heartbeats: heartbeats)
         let run = BillRun(plan: plan, window: window)
-        let reconstruction = try await books.reconstruction(of: consumer)
+        let events = try await books.lifecycleEvents(of: consumer)
+        let reconstruction = books.reconstruction(events)
         let use = try await books.use(of: consumer, in: run.windows, reconstruction)
         let owned = declared.services.filter { $0.owner == consumer }.map { ($0.id, consumer) }
         let reconciliation = try await books.reconciliation(
             reconstruction, owners: Dictionary(owned, uniquingKeysWith: { first, _ in first }))
-        return (run, use, reconciliation.verdict(for: consumer, plan: plan, use: use))
+        return RatedMonth(
+            run: run, use: use, verdict: reconciliation.verdict(for: consumer, plan: plan, use: use), events: events)
     }
 
-    private func closedBill(of consumer: ConsumerID, _ month: BillingMonth) async throws -> Bill? {
+    func closedBill(of consumer: ConsumerID, _ month: BillingMonth) async throws -> Bill? {
         try await database.bill(Bill.id(of: consumer, month)).map(Self.bill)
     }
 
@@ -188,54 +255,5 @@ public struct BillingDesk: Sendable {
 
     static func zone(_ plan: PricePlan, of month: BillingMonth) throws -> ZoneOffsets {
         try zone(plan, around: month.window(in: .utc).start)
-    }
-
-    // MARK: Keeping them
-
-    private static func json(_ bill: Bill) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(bill), as: UTF8.self)
-    }
-
-    private static func bill(_ stored: StoredBill) throws -> Bill {
-        do {
-            return try JSONDecoder().decode(Bill.self, from: Data(stored.json.utf8))
-        } catch {
-            throw LogDatabaseError(.corrupted, "bill \(stored.id) cannot be understood: \(error)")
-        }
-    }
-
-    private static func event(of bill: Bill, includesHeld: Bool, actor: String, at: Timestamp) -> PlatformEvent {
-        var details = ["bill": bill.id, "total": bill.total.description, "held": bill.held.description]
-        if includesHeld { details["held-included"] = "true" }
-        return PlatformEvent(
-            at: at, kind: "bill.closed", consumer: bill.consumer, actor: actor,
-            summary: "\(actor) closes the bill \(bill.id) of \(bill.total)", details: details)
-    }
-
-    private static func notifications(
-        of bill: Bill, to consumer: CloudConsumer, administrators: [NotificationChannel], at: Timestamp
-    ) -> [AddressedNotification] {
-        var all: [AddressedNotification] = []
-        if !consumer.contacts.isEmpty {
-            let notification = CloudModel.Notification(
-                id: NotificationID("bill-closed/\(bill.id)"), at: at, severity: .info, kind: "bill-closed",
-                consumer: bill.consumer, title: "Your bill for \(bill.month): \(bill.total)",
-                body: "See it with `cloudwright bill show --month \(bill.month)`.")
-            all.append(AddressedNotification(notification: notification, channels: consumer.contacts))
-        }
-        let held = bill.lines.filter { $0.hold != nil }
-        if !held.isEmpty {
-            let reasons = held.map { "\($0.text): \(bill.money($0.minorUnits)) is held: \($0.hold ?? "")" }
-            let notification = CloudModel.Notification(
-                id: NotificationID("bill-held/\(bill.id)"), at: at, severity: .warning, kind: "bill-held",
-                title: "\(bill.held) of \(bill.id) is held",
-                body: reasons.joined(separator: "\n")
-                    + "\nLook at it with `cloudwright reconcile --consumer \(bill.consumer) --month \(bill.month)`. "
-                    + "What clears up is in a later bill as a correction.")
-            all.append(AddressedNotification(notification: notification, channels: administrators))
-        }
-        return all
     }
 }

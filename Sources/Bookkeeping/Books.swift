@@ -11,6 +11,9 @@ struct Books {
     let window: BillingWindow
     /// Nothing beyond is known.
     let now: Timestamp
+    /// When each instance was last seen running. They move on while the books are read: whoever reads twice to compare
+    /// gives the same ones.
+    let heartbeats: [InstanceID: Timestamp]
 
     private func query(_ part: BillingWindow, consumer: ConsumerID? = nil) -> UsageQuery {
         var query = UsageQuery()
@@ -20,10 +23,12 @@ struct Books {
         return query
     }
 
-    func reconstruction(of owner: ConsumerID?) async throws -> UsageReconstruction {
-        UsageReconstruction(
-            try await database.lifecycleEvents(query(window, consumer: owner)),
-            lastHeartbeats: try await database.lastHeartbeats(), lease: lease, now: now)
+    func lifecycleEvents(of owner: ConsumerID?) async throws -> [LifecycleEvent] {
+        try await database.lifecycleEvents(query(window, consumer: owner))
+    }
+
+    func reconstruction(_ events: [LifecycleEvent]) -> UsageReconstruction {
+        UsageReconstruction(events, lastHeartbeats: heartbeats, lease: lease, now: now)
     }
 
     /// What the consumer used in each of the parts: time of the instances that it pays for, and its requests.
@@ -50,7 +55,7 @@ struct Books {
         _ reconstruction: UsageReconstruction, owners: [ServiceID: ConsumerID]
     ) async throws -> Reconciliation {
         var result = Reconciliation(
-            reconstruction, lastHeartbeats: try await database.lastHeartbeats(), window: window, owners: owners)
+            reconstruction, lastHeartbeats: heartbeats, window: window, owners: owners)
         let services = Set(reconstruction.intervals.map(\.service)).union(owners.keys)
         // Whoever rents nothing has nothing to reconcile.
         guard !services.isEmpty else { return result }

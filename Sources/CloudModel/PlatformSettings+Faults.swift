@@ -11,6 +11,7 @@ extension PlatformSettings {
             collector.checkAbsolutePath(path, "spec.gateway.accessLog.target")
         }
         mailRelay?.check(&collector)
+        audit.check(&collector)
     }
 
     private func checkListeners(_ collector: inout FaultCollector) {

@@ -14,11 +14,13 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
     public var instanceLease: TimeSpan
     /// A file that each seal of the books is appended to; nil for none.
     public var witnessFile: String?
+    public var audit: AuditSettings
 
     public init(
         name: String, dataDirectory: String = "/var/lib/cloudwright", gateway: GatewaySettings = .init(),
         administration: Endpoint = Endpoint(address: "127.0.0.1", port: 8081), mailRelay: MailRelay? = nil,
-        instanceLease: TimeSpan = .seconds(60), witnessFile: String? = nil
+        instanceLease: TimeSpan = .seconds(60), witnessFile: String? = nil,
+        audit: AuditSettings = AuditSettings()
     ) {
         self.name = name
         self.dataDirectory = dataDirectory
@@ -27,6 +29,7 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
         self.mailRelay = mailRelay
         self.instanceLease = instanceLease
         self.witnessFile = witnessFile
+        self.audit = audit
     }
 }
 

@@ -58,6 +58,14 @@ public protocol LogDatabase: Sendable {
     /// Records that came after higher numbers of their source, as a spool restored from a backup gives them, in the
     /// order of their arrival: `position` counts them.
     func lateUsageRecords(after position: Int64, limit: Int) async throws(LogDatabaseError) -> [LateUsageRecord]
+    /// The resource agent's events in the order in which they were stored: `position` counts them.
+    func storedLifecycleEvents(after position: Int64, limit: Int) async throws(LogDatabaseError)
+        -> [StoredLifecycleEvent]
+    /// The log's seal of the largest size.
+    func newestSeal(ofLog log: String) async throws(LogDatabaseError) -> StoredSeal?
+    /// The largest seal of each day (in UTC) of the time, in order of size.
+    func dailySeals(ofLog log: String, from: Timestamp, until: Timestamp) async throws(LogDatabaseError)
+        -> [StoredSeal]
     /// In order of size. `log` is a name that the control plane gives.
     func seals(ofLog log: String) async throws(LogDatabaseError) -> [StoredSeal]
     /// Seals are append-only, as is what they seal.
@@ -257,39 +265,6 @@ public struct StoredUsageRecord: Codable, Hashable, Sendable {
         self.source = source
         self.sequence = sequence
         self.storedAt = storedAt
-    }
-}
-
-public struct LateUsageRecord: Hashable, Sendable {
-    public var position: Int64
-    public var stored: StoredUsageRecord
-
-    public init(position: Int64, stored: StoredUsageRecord) {
-        self.position = position
-        self.stored = stored
-    }
-}
-
-/// A signed statement of how many records a log had and what they were.
-public struct StoredSeal: Hashable, Sendable {
-    public var log: String
-    /// Records that are sealed.
-    public var size: Int64
-    /// Position, or number, of the last of them.
-    public var lastPosition: Int64
-    /// What is needed to go on from here without reading the log anew: 32 bytes for each bit that is set in `size`.
-    public var peaks: [UInt8]
-    /// The signed checkpoint.
-    public var note: String
-    public var at: Timestamp
-
-    public init(log: String, size: Int64, lastPosition: Int64, peaks: [UInt8], note: String, at: Timestamp) {
-        self.log = log
-        self.size = size
-        self.lastPosition = lastPosition
-        self.peaks = peaks
-        self.note = note
-        self.at = at
     }
 }
 

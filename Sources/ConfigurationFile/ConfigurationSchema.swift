@@ -91,7 +91,7 @@ package enum ConfigurationSchema {
 extension ConfigurationSchema {
     static let cloudSections =
         [cloud, gateway, accessLog, listener, listenerTLS, certificate, clientCertificates]
-        + [administration, smtp, channel, webhook]
+        + [administration, smtp, channel, webhook, audit]
 
     static let cloud = Section(
         title: "Cloud: spec",
@@ -110,6 +110,22 @@ extension ConfigurationSchema {
             Field(
                 "witnessFile", "absolute path", none,
                 "Each seal of the books is also appended to this file, which belongs on another machine's storage."),
+            Field("audit", "mapping", none, "What is made of failed logins."),
+        ])
+
+    static let audit = Section(
+        title: "Cloud: spec.audit",
+        fields: [
+            Field(
+                "alarmFailures", "integer", "10",
+                "Failed logins within the window, from one address or of one principal from several, that are told to "
+                    + "the administrators: once, until it has been quiet for the window."),
+            Field("alarmWindow", "duration", "10m", "That window."),
+            Field(
+                "lockoutFailures", "integer", none,
+                "Wrong passwords in a row that lock an administrator out at the address that they came from, and "
+                    + "nowhere else; without it nobody is locked out."),
+            Field("lockoutDuration", "duration", "10m", "For how long."),
         ])
 
     static let gateway = Section(

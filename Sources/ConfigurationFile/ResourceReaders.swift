@@ -19,7 +19,17 @@ struct CloudReader {
                 accessLog: gateway.flatMap(accessLog)),
             administration: administration?.endpoint("address") ?? defaults.administration, mailRelay: mailRelay(),
             instanceLease: spec.duration("instanceLease") ?? defaults.instanceLease,
-            witnessFile: spec.text("witnessFile"))
+            witnessFile: spec.text("witnessFile"), audit: audit())
+    }
+
+    private func audit() -> AuditSettings {
+        let usual = AuditSettings()
+        guard let section = spec.subsection("audit", ConfigurationSchema.audit) else { return usual }
+        return AuditSettings(
+            alarmFailures: section.integer("alarmFailures") ?? usual.alarmFailures,
+            alarmWindow: section.duration("alarmWindow") ?? usual.alarmWindow,
+            lockoutFailures: section.integer("lockoutFailures"),
+            lockoutDuration: section.duration("lockoutDuration") ?? usual.lockoutDuration)
     }
 
     func channels() -> [NotificationChannel] { ChannelReader(spec: spec).channels("notifications") ?? [.log] }

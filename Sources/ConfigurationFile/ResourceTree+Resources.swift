@@ -27,6 +27,12 @@ extension ResourceTree {
         spec.add("notifications", channels, default: [.log]) { .list($0.map(channel)) }
         spec.add("instanceLease", settings.instanceLease, default: usual.instanceLease)
         spec.add("witnessFile", text: settings.witnessFile)
+        spec.add("audit") { audit in
+            audit.add("alarmFailures", settings.audit.alarmFailures, default: usual.audit.alarmFailures)
+            audit.add("alarmWindow", settings.audit.alarmWindow, default: usual.audit.alarmWindow)
+            audit.add("lockoutFailures", number: settings.audit.lockoutFailures)
+            audit.add("lockoutDuration", settings.audit.lockoutDuration, default: usual.audit.lockoutDuration)
+        }
         return spec.tree
     }
 

@@ -1,3 +1,4 @@
+public import CloudModel
 public import CloudPorts
 import Foundation
 import GRDB
@@ -42,16 +43,52 @@ extension SQLiteLogDatabase {
         }
     }
 
+    public func storedLifecycleEvents(
+        after position: Int64, limit: Int
+    ) async throws(LogDatabaseError) -> [StoredLifecycleEvent] {
+        try await read("reading lifecycle events") { database in
+            try Row.fetchAll(
+                database, sql: "SELECT * FROM lifecycle_event WHERE position > ? ORDER BY position LIMIT ?",
+                arguments: [position, limit]
+            ).map { StoredLifecycleEvent(position: $0["position"], event: try Self.lifecycleEvent($0)) }
+        }
+    }
+
+    public func newestSeal(ofLog log: String) async throws(LogDatabaseError) -> StoredSeal? {
+        try await read("reading the newest seal of \(log)") { database in
+            try Row.fetchOne(
+                database, sql: "SELECT * FROM seal WHERE log = ? ORDER BY size DESC LIMIT 1",
+                arguments: [SQLText.encoded(log)]
+            ).map(Self.seal)
+        }
+    }
+
+    public func dailySeals(
+        ofLog log: String, from: Timestamp, until: Timestamp
+    ) async throws(LogDatabaseError) -> [StoredSeal] {
+        let sql = """
+            SELECT log, max(size) AS size, last_position, peaks, note, at FROM seal
+            WHERE log = ? AND at >= ? AND at < ? GROUP BY at / 86400000000 ORDER BY size
+            """
+        let arguments: StatementArguments = [SQLText.encoded(log), from.microseconds, until.microseconds]
+        return try await read("reading seals of \(log)") { database in
+            try Row.fetchAll(database, sql: sql, arguments: arguments).map(Self.seal)
+        }
+    }
+
     public func seals(ofLog log: String) async throws(LogDatabaseError) -> [StoredSeal] {
         try await read("reading seals of \(log)") { database in
             try Row.fetchAll(
                 database, sql: "SELECT * FROM seal WHERE log = ? ORDER BY size", arguments: [SQLText.encoded(log)]
-            ).map { row in
-                StoredSeal(
-                    log: row.text("log"), size: row["size"], lastPosition: row["last_position"],
-                    peaks: Array(row["peaks"] as Data), note: row.text("note"), at: row.time("at"))
-            }
+            ).map(Self.seal)
         }
+    }
+
+    /// SQLite takes the other columns of a `max()` from the row that has it.
+    private static func seal(_ row: Row) -> StoredSeal {
+        StoredSeal(
+            log: row.text("log"), size: row["size"], lastPosition: row["last_position"],
+            peaks: Array(row["peaks"] as Data), note: row.text("note"), at: row.time("at"))
     }
 
     public func store(_ seal: StoredSeal) async throws(LogDatabaseError) {

@@ -121,7 +121,7 @@ extension SQLiteLogDatabase {
             offered: Document.text(event), storedAt: storedAt, in: database)
     }
 
-    private static func lifecycleEvent(_ row: Row) throws -> LifecycleEvent {
+    static func lifecycleEvent(_ row: Row) throws -> LifecycleEvent {
         let memory: Int64? = row["memory_bytes"]
         return LifecycleEvent(
             instance: row.identifier("instance"), incarnation: row["incarnation"], service: row.identifier("service"),

@@ -73,6 +73,21 @@ public struct LeafContent: Sendable {
         }
     }
 
+    /// `position` is the event's place in the books.
+    public init(_ event: LifecycleEvent, position: Int64) {
+        self.init(kind: 4)
+        put(position)
+        put(event.instance.rawValue)
+        put(Int64(event.incarnation))
+        put(event.service.rawValue)
+        put(event.owner?.rawValue)
+        put(event.kind.rawValue)
+        put(event.at.microseconds)
+        put(event.resources.cpuMillicores.map(Int64.init))
+        put(event.resources.memory?.bytes)
+        put(Int64(event.inferred ? 1 : 0))
+    }
+
     public var hash: MerkleHash { .leaf(bytes) }
 
     // MARK: Fields

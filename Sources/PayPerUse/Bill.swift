@@ -16,10 +16,12 @@ public struct Bill: Codable, Hashable, Sendable {
     public var closedAt: Timestamp?
     /// Use by service and price, then credits, then corrections.
     public var lines: [BillLine]
+    /// What it was computed from. Nil while it is open, and of bills that were closed before this was kept.
+    public var basis: BillBasis?
 
     public init(
         consumer: ConsumerID, consumerName: String, month: BillingMonth, window: BillingWindow, plan: PricePlan,
-        cutoff: Timestamp, closedAt: Timestamp? = nil, lines: [BillLine]
+        cutoff: Timestamp, closedAt: Timestamp? = nil, lines: [BillLine], basis: BillBasis? = nil
     ) {
         self.consumer = consumer
         self.consumerName = consumerName
@@ -29,6 +31,7 @@ public struct Bill: Codable, Hashable, Sendable {
         self.cutoff = cutoff
         self.closedAt = closedAt
         self.lines = lines
+        self.basis = basis
     }
 
     /// Names the bill: one consumer has one for a month.

@@ -1,3 +1,4 @@
+import AuditMonitor
 public import CloudModel
 public import CloudPorts
 public import Credentials
@@ -59,22 +60,26 @@ public struct AdministrationServer: Service {
     /// - Parameters:
     ///   - tagger: makes the tags that stand for presented tokens in the audit log.
     ///   - seals: the public key that the books are sealed with.
+    ///   - sealNow: seals the books and gives back the newest seal of each log.
     ///   - metrics: more figures in the Prometheus text format, after the server's own.
     ///   - traffic: what the gateway carried, by service and instance.
     ///   - now: the platform's time.
     public init(
         administration: any CloudAdministration, settings: Settings, tagger: SecretTagger, seals: CheckpointVerifier,
+        sealNow: @escaping @Sendable () async throws -> [StoredSeal],
         metrics: @escaping @Sendable () -> String = { "" },
         traffic: @escaping @Sendable () -> [TrafficFigures] = { [] }, now: @escaping @Sendable () -> Timestamp,
         logger: Logger
     ) {
         let authenticator = Authenticator(
-            database: administration.logDatabase, observer: settings.platform.name, tagger: tagger, now: now,
-            logger: logger)
+            database: administration.logDatabase, observer: settings.platform.name, tagger: tagger,
+            lockout: settings.platform.audit.lockoutFailures.map {
+                LoginLockout.Settings(failures: $0, duration: settings.platform.audit.lockoutDuration)
+            }, now: now, logger: logger)
         handlers = Handlers(
             administration: administration, authenticator: authenticator, lane: CommandLane(), hub: EventHub(),
-            streams: StreamSlots(maximum: settings.maximumStreams), settings: settings, seals: seals, metrics: metrics,
-            traffic: traffic, now: now, logger: logger)
+            streams: StreamSlots(maximum: settings.maximumStreams), settings: settings, seals: seals,
+            sealNow: sealNow, metrics: metrics, traffic: traffic, now: now, logger: logger)
         responder = Responder(
             handlers: handlers,
             ledger: IdempotencyLedger(database: administration.logDatabase, now: now, logger: logger))

@@ -26,8 +26,10 @@ extension Authenticator {
         return begin(found)
     }
 
-    /// Passwords can be guessed, so both a source and an account have to wait after ten failures in a minute, the right
-    /// password or not. Nobody is locked out by others' guesses: tokens and sessions work on.
+    /// Passwords can be guessed, so a source has to wait after ten failures in a minute, the right password or not, and
+    /// so has an account, but for where it has logged in from before. Where a lockout is declared, a name and an
+    /// address that had too many failures in a row have to wait longer. Nobody is locked out by guesses from elsewhere:
+    /// tokens and sessions work on, and so do passwords from the usual places.
     func beginSession(name: String, password: String, _ attempt: Attempt) async throws -> BegunSession {
         try await passwordLane.run { try await self.checkedSession(name: name, password: password, attempt) }
     }
@@ -37,11 +39,7 @@ extension Authenticator {
         let principal = String(name.prefix(Self.maximumNameLength))
         let found = administrators.first { $0.administrator.name == name }?.administrator
         let time = now()
-        let wait = [
-            limiter.retryAfterSeconds(for: attempt.source, at: time),
-            found.flatMap { passwordLimiter.retryAfterSeconds(for: $0.name, at: time) },
-        ].compactMap { $0 }.max()
-        if let wait {
+        if let wait = wait(principal, found, attempt, at: time) {
             // Counted and recorded as every failure is; the password was not looked at.
             _ = await failure(
                 attempt, principal: principal, presented: password, kind: .password, reason: "too-many-failures")
@@ -53,13 +51,31 @@ extension Authenticator {
         let hash = try await storedPassword(of: found)
         guard try await isRight(password, hash), let found, !isExpired(found) else {
             if let found { _ = passwordLimiter.failure(from: found.name, at: now()) }
+            lockout.failed(principal, from: attempt.source, at: now())
             throw await failure(
                 attempt, principal: principal, presented: password, kind: .password, reason: "bad-credential")
         }
+        lockout.succeeded(principal, from: attempt.source)
+        remember(found, source: attempt.source)
         await record(
             attempt, principal: found.name, presented: password, kind: .password, outcome: .success,
             reason: "accepted", status: 200)
         return begin(found)
+    }
+
+    /// Seconds until a password is looked at again; nil where it is now. A name that is nobody's is locked as any other
+    /// is, so that it does not show.
+    private func wait(
+        _ principal: String, _ found: Administrator?, _ attempt: Attempt, at time: Timestamp
+    ) -> Int64? {
+        let locked = lockout.lockedUntil(principal, from: attempt.source, at: time).map { end in
+            max(1, ((end - time).millisecondsRoundedUp + 999) / 1_000)
+        }
+        let account = found.flatMap { administrator in
+            isHome(administrator, source: attempt.source)
+                ? nil : passwordLimiter.retryAfterSeconds(for: administrator.name, at: time)
+        }
+        return [limiter.retryAfterSeconds(for: attempt.source, at: time), account, locked].compactMap { $0 }.max()
     }
 
     private func begin(_ administrator: Administrator) -> BegunSession {

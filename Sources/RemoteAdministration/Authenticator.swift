@@ -1,4 +1,5 @@
 import AdministrationAPI
+import AuditMonitor
 import CloudModel
 import CloudPorts
 import Credentials
@@ -60,11 +61,21 @@ actor Authenticator {
     /// Grows when the list has changed: what was being read then is old.
     private var generation: UInt64 = 0
     private var knownUses: Set<KnownUse> = []
+    /// Names that are locked out where too many wrong passwords came from.
+    var lockout: LoginLockout
+    /// Where administrators have logged in from: guesses from elsewhere do not hold them up there.
+    private var homes: Set<Home> = []
+
+    private struct Home: Hashable {
+        var administrator: String
+        var network: String
+    }
 
     init(
-        database: any LogDatabase, observer: String, tagger: SecretTagger,
+        database: any LogDatabase, observer: String, tagger: SecretTagger, lockout: LoginLockout.Settings?,
         now: @escaping @Sendable () -> Timestamp, logger: Logger
     ) {
+        self.lockout = LoginLockout(lockout)
         self.database = database
         self.observer = observer
         self.tagger = tagger
@@ -192,7 +203,13 @@ actor Authenticator {
         if !isStored { knownUses.remove(use) }
     }
 
+    func isHome(_ administrator: Administrator, source: String) -> Bool {
+        homes.contains(Home(administrator: administrator.name, network: SourceNetwork.of(source)))
+    }
+
     func remember(_ administrator: Administrator, source: String) {
+        if homes.count >= Self.maximumKnownUses { homes.removeAll() }
+        homes.insert(Home(administrator: administrator.name, network: SourceNetwork.of(source)))
         if knownUses.count >= Self.maximumKnownUses { knownUses.removeAll() }
         knownUses.insert(
             KnownUse(administrator: administrator.name, digest: administrator.tokenDigest, source: source))

@@ -1,3 +1,4 @@
+import AuditMonitor
 package import CloudModel
 
 /// How many failed attempts are written down, and from which on a source is told to slow down.
@@ -54,7 +55,7 @@ package struct FailureLimiter: Sendable {
 
     /// Seconds until the source may try again; nil while it may. Counts nothing.
     package func retryAfterSeconds(for source: String, at now: Timestamp) -> Int64? {
-        let key = source.contains(":") ? Self.network(ofIPv6: source) : source
+        let key = SourceNetwork.of(source)
         guard let window = sources[key], window.failures >= Self.perSource, now >= window.begin else { return nil }
         let rest = window.begin + Self.window - now
         return rest > .zero ? max(1, (rest.millisecondsRoundedUp + 999) / 1_000) : nil
@@ -68,21 +69,9 @@ package struct FailureLimiter: Sendable {
 
     /// IPv6 hosts are counted by their /64: a host has all of it to itself.
     private mutating func keyForCounting(_ source: String, at now: Timestamp) -> String {
-        let key = source.contains(":") ? Self.network(ofIPv6: source) : source
+        let key = SourceNetwork.of(source)
         if sources[key] != nil || sources.count < Self.maximumSources { return key }
         sources = sources.filter { now - $0.value.begin < Self.window }
         return sources.count < Self.maximumSources ? key : ""
-    }
-
-    /// The first four groups of the address, `::` written out.
-    private static func network(ofIPv6 address: String) -> String {
-        let withoutZone = address.prefix { $0 != "%" }
-        let halves = withoutZone.split(separator: "::", maxSplits: 1, omittingEmptySubsequences: false)
-        var groups = halves[0].split(separator: ":").map(String.init)
-        if halves.count > 1 {
-            let last = halves[1].split(separator: ":").map(String.init)
-            groups += Array(repeating: "0", count: max(0, 8 - groups.count - last.count)) + last
-        }
-        return groups.prefix(4).joined(separator: ":") + "::/64"
     }
 }

@@ -1,4 +1,5 @@
 import AdministrationAPI
+import AuditMonitor
 import CloudModel
 import CloudPorts
 
@@ -21,6 +22,20 @@ extension RouteTable {
             answer: .json(API.Page<API.AuditEvent>.self, "Logins in the order of the audit log."), refusals: [403]
         ) { try await $0.listAuditEvents($1) },
         Route(
+            name: "exportAuditEvents", method: .get, path: "/api/v1/audit/export", right: .own,
+            summary: "Gives logins in a format that systems for security events read; a consumer sees its own.",
+            query: auditFilters + [
+                QueryParameter("consumer", "Only logins whose request carried this consumer's key."),
+                .oneOf("outcome", API.LoginOutcome.self, "Only logins that ended so."),
+                .oneOf("format", API.AuditFormat.self, "Which format; ocsf if not given."),
+            ] + period + page,
+            answer: Route.Answer(
+                status: 200, meaning: "A line for each login, in the order of the audit log.",
+                mediaType: "text/plain; charset=utf-8",
+                headers: [API.nextCursorHeader: "Where the export goes on: give it as `cursor`; empty at the end."]),
+            refusals: [403]
+        ) { try await $0.exportAuditEvents($1) },
+        Route(
             name: "rankFailedLogins", method: .get, path: "/api/v1/audit/failed-logins", right: .own,
             summary: "Ranks principals and addresses by their failed logins; a consumer sees its own services'.",
             query: auditFilters + period + [limit(20)],
@@ -31,20 +46,34 @@ extension RouteTable {
 
 extension Handlers {
     func listAuditEvents(_ call: Call) async throws -> Reply {
+        let found = try await auditEvents(call, newest: call.query.boolean("newest"))
+        return .json(API.Page(items: found.elements.map(API.AuditEvent.init), nextCursor: found.next.map(String.init)))
+    }
+
+    func exportAuditEvents(_ call: Call) async throws -> Reply {
+        let format = call.query.text("format").flatMap(AuditExport.init) ?? .ocsf
+        let found = try await auditEvents(call, newest: false)
+        let lines = found.elements.map { stored in
+            format.line(stored.event, position: stored.position, version: settings.version) + "\n"
+        }
+        return Reply(
+            status: 200, headers: [API.nextCursorHeader: found.next.map(String.init) ?? ""],
+            body: .bytes(Array(lines.joined().utf8), mediaType: "text/plain; charset=utf-8"))
+    }
+
+    private func auditEvents(_ call: Call, newest: Bool) async throws -> Page<StoredAuditEvent> {
         let page = PageRequest(call.query)
         var query = auditQuery(call)
         query.after = page.after
         query.limit = page.limit
-        query.newest = call.query.boolean("newest")
+        query.newest = newest
         query.outcome = call.query.text("outcome").flatMap(AuditEvent.Outcome.init)
         let ownsService = await isOwnService(query.service, call)
         query.consumer = ownsService ? call.query.identifier("consumer") : try visibleConsumer(call)
         let found = try await database.auditEvents(query)
         // What the query should have left out must not leave here either.
         let visible = found.elements.filter { query.consumer == nil || $0.event.consumer == query.consumer }
-        return .json(
-            API.Page(
-                items: visible.map(API.AuditEvent.init), nextCursor: query.newest ? nil : found.next.map(String.init)))
+        return Page(elements: visible, next: newest ? nil : found.next)
     }
 
     func rankFailedLogins(_ call: Call) async throws -> Reply {

@@ -33,6 +33,17 @@ extension RouteTable {
             answer: .text("text/csv; charset=utf-8", "One row for each line (RFC 4180).")
         ) { try await $0.exportBill($1) },
         Route(
+            name: "proveBill", method: .get, path: onePath + "/proof", right: .own,
+            summary: "Gives a closed bill with all that it takes to check it offline; takes long where the logs are.",
+            query: [
+                QueryParameter(
+                    "records", .integer(0...Int64(BillingDesk.maximumProvenRecords)),
+                    "Usage records that it carries at most, 1000 if not given; where there are more, it has none and "
+                        + "is checked with the log database.")
+            ],
+            answer: .text(JSON.mediaType, "The proof, as `cloudwright verify` reads it."), refusals: [409]
+        ) { try await $0.proveBill($1) },
+        Route(
             name: "closeBill", method: .post, path: onePath + "/close", right: .operate,
             summary: "Makes a month's bill final; again, it gives the same bill.",
             query: [QueryParameter("includeHeld", .boolean, "What is in doubt is due as well.")],
@@ -61,7 +72,7 @@ extension Handlers {
         let administration = administration
         return BillingDesk(
             database: database, configuration: { await administration.configuration() },
-            lease: settings.platform.instanceLease, now: now)
+            lease: settings.platform.instanceLease, seal: sealNow, now: now)
     }
 
     func listBills(_ call: Call) async throws -> Reply {
@@ -70,11 +81,27 @@ extension Handlers {
         return .json(API.Page(items: found.map(API.Bill.init)))
     }
 
-    /// The bill that the path names.
-    func bill(_ call: Call) async throws -> Bill {
+    /// Whose bill the path names; a consumer is not told whether another one has any.
+    private func payer(_ call: Call) throws -> ConsumerID {
         let consumer = ConsumerID(call.placeholder("consumer"))
         let own = call.identity?.role == .consumer ? try visibleConsumer(call) : nil
         guard own == nil || own == consumer else { throw API.Problem.notFound("There is no bill of '\(consumer)'.") }
+        return consumer
+    }
+
+    func proveBill(_ call: Call) async throws -> Reply {
+        let proof = try await desk.proof(
+            for: try payer(call), month: try month(call.placeholder("month")),
+            records: Int(call.query.integer("records") ?? 1_000))
+        return Reply(
+            status: 200,
+            headers: ["content-disposition": "attachment; filename=\"\(proof.bill.id).proof.json\""],
+            body: .bytes(try proof.json(), mediaType: JSON.mediaType))
+    }
+
+    /// The bill that the path names.
+    func bill(_ call: Call) async throws -> Bill {
+        let consumer = try payer(call)
         let month = call.placeholder("month") == "current" ? nil : try month(call.placeholder("month"))
         return try await desk.bill(for: consumer, month: month)
     }

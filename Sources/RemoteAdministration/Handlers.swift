@@ -13,6 +13,7 @@ struct Handlers: Sendable {
     let streams: StreamSlots
     let settings: AdministrationServer.Settings
     let seals: CheckpointVerifier
+    let sealNow: @Sendable () async throws -> [StoredSeal]
     let metrics: @Sendable () -> String
     let traffic: @Sendable () -> [TrafficFigures]
     let now: @Sendable () -> Timestamp

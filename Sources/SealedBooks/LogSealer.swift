@@ -12,13 +12,14 @@ import Synchronization
 /// What came since the last seal is unproven until the next one. Whoever has the key, or can remove all seals, can
 /// write history anew; against them, each seal is also appended to a witness file, which belongs on another machine.
 public actor LogSealer {
-    private let database: any LogDatabase
+    let database: any LogDatabase
     private let signer: CheckpointSigner
     private let witness: URL?
     private let interval: TimeSpan
     private let logger: Logger
     private let now: @Sendable () -> Timestamp
     private var newest: [SealedLog: StoredSeal] = [:]
+    private var turn: Task<Void, Never>?
     private nonisolated let failure = Mutex<String?>(nil)
 
     /// `witness`: a file that each new checkpoint is appended to. A minute is what is lost at most to a forger who
@@ -46,8 +47,23 @@ public actor LogSealer {
         }
     }
 
-    /// Seals what has come since the last time; a failure is logged and tried again the next time.
+    /// Seals what has come since the last time; a failure is logged and tried again the next time. One after another:
+    /// who closes a bill seals besides the clock, and no size is sealed twice.
     public func seal() async {
+        let before = turn
+        let own = Task {
+            await before?.value
+            await sealInTurn()
+        }
+        turn = own
+        await withTaskCancellationHandler {
+            await own.value
+        } onCancel: {
+            own.cancel()
+        }
+    }
+
+    private func sealInTurn() async {
         do {
             for log in try await SealedLog.all(of: database) where !Task.isCancelled { try await seal(log) }
             failure.withLock { $0 = nil }

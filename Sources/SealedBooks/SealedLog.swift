@@ -1,40 +1,58 @@
-import CloudModel
-import CloudPorts
-import MerkleLog
+public import CloudModel
+public import CloudPorts
+public import MerkleLog
 
 /// One of the append-only logs of the log database, as the leaves of a Merkle tree.
-enum SealedLog: Hashable, Sendable {
+public enum SealedLog: Hashable, Sendable {
     case platformEvents
     case auditEvents
+    /// The resource agent's events.
+    case lifecycle
     /// The records of one source in the order of their numbers.
     case usage(source: String)
     /// Usage records that came after higher numbers of their source, in the order of their arrival.
     case lateUsage
 
-    struct Leaf: Sendable {
+    public struct Leaf: Sendable {
         /// Position in the log, or number at the source.
-        var position: Int64
-        var hash: MerkleHash
+        public var position: Int64
+        public var hash: MerkleHash
+        public var record: SealedRecord
     }
 
     /// Leaves that are read at once.
     static let batch = 2_000
 
-    static func all(of database: any LogDatabase) async throws(LogDatabaseError) -> [SealedLog] {
-        [.auditEvents, .platformEvents, .lateUsage] + (try await database.usageSources()).map { .usage(source: $0) }
+    public static func all(of database: any LogDatabase) async throws(LogDatabaseError) -> [SealedLog] {
+        [.auditEvents, .platformEvents, .lifecycle, .lateUsage]
+            + (try await database.usageSources()).map { .usage(source: $0) }
     }
 
-    var name: String {
+    public var name: String {
         switch self {
         case .platformEvents: "platform-events"
         case .auditEvents: "audit"
+        case .lifecycle: "lifecycle"
         case .usage(let source): "usage/\(source)"
         case .lateUsage: "usage-late"
         }
     }
 
+    /// Nil where no log has the name.
+    public init?(named name: String) {
+        switch name {
+        case "platform-events": self = .platformEvents
+        case "audit": self = .auditEvents
+        case "lifecycle": self = .lifecycle
+        case "usage-late": self = .lateUsage
+        default:
+            guard name.hasPrefix("usage/") else { return nil }
+            self = .usage(source: String(name.dropFirst("usage/".count)))
+        }
+    }
+
     /// The next leaves after a position, `batch` at most; none at the end.
-    func leaves(
+    public func leaves(
         after position: Int64, in database: any LogDatabase
     ) async throws(LogDatabaseError) -> [Leaf] {
         switch self {
@@ -42,28 +60,54 @@ enum SealedLog: Hashable, Sendable {
             var query = EventQuery()
             query.after = position
             query.limit = Self.batch
-            return try await database.events(query).elements.map {
-                Leaf(position: $0.position, hash: LeafContent($0).hash)
-            }
+            return try await database.events(query).elements.map { Leaf(at: $0.position, .platform($0)) }
         case .auditEvents:
             var query = AuditQuery()
             query.after = position
             query.limit = Self.batch
             return try await database.auditEvents(query).elements.map {
-                Leaf(position: $0.position, hash: LeafContent($0.event, position: $0.position).hash)
+                Leaf(at: $0.position, .audit($0.event, position: $0.position))
+            }
+        case .lifecycle:
+            return try await database.storedLifecycleEvents(after: position, limit: Self.batch).map {
+                Leaf(at: $0.position, .lifecycle($0.event, position: $0.position))
             }
         case .usage(let source):
             return try await database.usageRecords(
                 ofSource: source, after: UInt64(clamping: position), limit: Self.batch
-            ).map { Leaf(position: Int64(clamping: $0.sequence), hash: Self.hash(of: $0)) }
+            ).map { Leaf(at: Int64(clamping: $0.sequence), SealedRecord($0)) }
         case .lateUsage:
             return try await database.lateUsageRecords(after: position, limit: Self.batch).map {
-                Leaf(position: $0.position, hash: Self.hash(of: $0.stored))
+                Leaf(at: $0.position, SealedRecord($0.stored))
             }
         }
     }
+}
 
-    private static func hash(of stored: StoredUsageRecord) -> MerkleHash {
-        LeafContent(stored.record, source: stored.source, sequence: stored.sequence).hash
+extension SealedLog.Leaf {
+    init(at position: Int64, _ record: SealedRecord) {
+        self.init(position: position, hash: record.hash, record: record)
+    }
+}
+
+/// A record of a sealed log: all that its leaf is the hash of, and nothing besides.
+public enum SealedRecord: Codable, Hashable, Sendable {
+    case platform(PlatformEvent)
+    case audit(AuditEvent, position: Int64)
+    case lifecycle(LifecycleEvent, position: Int64)
+    case usage(UsageRecord, source: String, sequence: UInt64)
+
+    init(_ stored: StoredUsageRecord) {
+        self = .usage(stored.record, source: stored.source, sequence: stored.sequence)
+    }
+
+    public var hash: MerkleHash {
+        switch self {
+        case .platform(let event): LeafContent(event).hash
+        case .audit(let event, let position): LeafContent(event, position: position).hash
+        case .lifecycle(let event, let position): LeafContent(event, position: position).hash
+        case .usage(let record, let source, let sequence):
+            LeafContent(record, source: source, sequence: sequence).hash
+        }
     }
 }

@@ -1,3 +1,4 @@
+import AuditMonitor
 import CloudModel
 import CloudPorts
 import ControlPlane
@@ -52,6 +53,7 @@ struct Platform: Sendable {
         let sealer = LogSealer(
             database: database, signer: signer, witness: settings.witnessFile.map { URL(fileURLWithPath: $0) },
             now: { clock.now() }, logger: logger)
+        let watch = makeWatch(settings, database: database, clock: clock, logger: logger)
         let controlPlane = ControlPlane(
             configuration: ControlPlane.Configuration(
                 lease: settings.instanceLease, seed: UInt64.random(in: 0...UInt64.max), cloud: settings.name),
@@ -60,12 +62,14 @@ struct Platform: Sendable {
                 notifier: NotificationDelivery(relay: settings.mailRelay, logger: logger),
                 hypervisors: LibvirtProvider(logger: logger), fencing: FencingProgram()),
             links: ChangeLinks(key: try KeyFile.key(at: data.url("change-link.key"))), clock: clock,
-            healthOfAgents: { ["usage-ingestion": ingestion.health, "seals": sealer.health] }, logger: logger)
+            healthOfAgents: {
+                ["usage-ingestion": ingestion.health, "seals": sealer.health, "audit-watch": watch.health]
+            }, logger: logger)
         let server = AdministrationServer(
             administration: controlPlane,
             settings: AdministrationServer.Settings(
                 address: settings.administration, platform: settings, version: Cloudwright.configuration.version),
-            tagger: SecretTagger(key: tagKey), seals: signer.verifier,
+            tagger: SecretTagger(key: tagKey), seals: signer.verifier, sealNow: { try await sealer.sealNow() },
             metrics: {
                 PlatformMetrics(
                     gateway: gateway.statistics, traffic: gateway.trafficFigures, spool: gateway.spool,
@@ -83,7 +87,8 @@ struct Platform: Sendable {
         try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
         let tasks = [
             Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
-            Task { await sealer.run() }, Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
+            Task { await sealer.run() }, Task { await watch.run() },
+            Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
         try announce(options, gateway: gateway, administration: address, logger: logger)
         return Platform(
@@ -111,6 +116,16 @@ struct Platform: Sendable {
     func reload() {
         gateway.reopenAccessLog()
         CertificateWatch(gateway: gateway, logger: logger).reload(onlyIfChanged: false)
+    }
+
+    private static func makeWatch(
+        _ settings: PlatformSettings, database: any LogDatabase, clock: PlatformClock, logger: Logger
+    ) -> AuditWatch {
+        AuditWatch(
+            database: database,
+            settings: BruteForceDetector.Settings(
+                failures: settings.audit.alarmFailures, window: settings.audit.alarmWindow),
+            now: { clock.now() }, logger: logger)
     }
 
     private static func makeGateway(

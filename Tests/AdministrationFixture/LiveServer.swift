@@ -9,6 +9,7 @@ import LogDatabaseSQLite
 import Logging
 public import MerkleLog
 import RemoteAdministration
+import SealedBooks
 
 /// A live administration server on a free port of this machine, over a log database in a directory of its own.
 public struct LiveServer: Sendable {
@@ -63,6 +64,7 @@ public struct LiveServer: Sendable {
         traffic: @escaping @Sendable () -> [TrafficFigures] = { [] }, maximumStreams: Int = 8,
         heartbeat: Duration = .seconds(15), stopLimit: Duration = .seconds(5),
         writeTimeout: Duration = .seconds(30),
+        audit: AuditSettings = AuditSettings(),
         now: @escaping @Sendable () -> Timestamp = { LiveServer.now() },
         _ body: (LiveServer) async throws -> Void
     ) async throws {
@@ -76,12 +78,15 @@ public struct LiveServer: Sendable {
         let tokens = try await makeTokens(in: database)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
+        let sealer = LogSealer(database: database, signer: try signer, now: now, logger: logger)
         let server = AdministrationServer(
             administration: cloud,
             settings: AdministrationServer.Settings(
-                address: Endpoint(address: "127.0.0.1", port: 0), platform: PlatformSettings(name: "testcloud"),
+                address: Endpoint(address: "127.0.0.1", port: 0),
+                platform: PlatformSettings(name: "testcloud", audit: audit),
                 maximumStreams: maximumStreams, heartbeat: heartbeat, writeTimeout: writeTimeout, stopLimit: stopLimit),
-            tagger: SecretTagger(key: Array(repeating: 7, count: 32)), seals: try signer.verifier, metrics: metrics,
+            tagger: SecretTagger(key: Array(repeating: 7, count: 32)), seals: try signer.verifier,
+            sealNow: { try await sealer.sealNow() }, metrics: metrics,
             traffic: traffic, now: now, logger: logger)
         let serving = Task { try await server.run() }
         do {

@@ -84,6 +84,15 @@ public final class SwitchableLogDatabase: LogDatabase {
     ) async throws(LogDatabaseError) -> [LateUsageRecord] {
         try await present.lateUsageRecords(after: position, limit: limit)
     }
+    public func storedLifecycleEvents(after position: Int64, limit: Int) async throws(LogDatabaseError)
+        -> [StoredLifecycleEvent]
+    { try await present.storedLifecycleEvents(after: position, limit: limit) }
+    public func newestSeal(ofLog log: String) async throws(LogDatabaseError) -> StoredSeal? {
+        try await present.newestSeal(ofLog: log)
+    }
+    public func dailySeals(ofLog log: String, from: Timestamp, until: Timestamp) async throws(LogDatabaseError)
+        -> [StoredSeal]
+    { try await present.dailySeals(ofLog: log, from: from, until: until) }
     public func seals(ofLog log: String) async throws(LogDatabaseError) -> [StoredSeal] {
         try await present.seals(ofLog: log)
     }

@@ -114,8 +114,11 @@ enum House {
         Room(
             "SealedBooks", .outer,
             ["CloudModel", "CloudPorts", "Foundation", "Logging", "MerkleLog", "Synchronization"]),
-        // Reads the books and has them rated; Foundation for the time zone database and for bills as JSON.
-        Room("Bookkeeping", .outer, ["CloudModel", "CloudPorts", "Foundation", "PayPerUse"]),
+        // Reads the books and has them rated; Foundation for the time zone database and for bills as JSON. A closed
+        // bill is proven by the sealed logs that it was computed from.
+        Room(
+            "Bookkeeping", .outer,
+            ["CloudModel", "CloudPorts", "Credentials", "Foundation", "MerkleLog", "PayPerUse", "SealedBooks"]),
         Room("AdministrationAPI", .outer, ["Foundation"]),
         // The web console's files, put into the program by the C compiler.
         Room("CConsole", .shim),
@@ -139,8 +142,9 @@ enum House {
         Room(
             "cloudwright", .program,
             [
-                "AdministrationAPI", "AdministrationClient", "ArgumentParser", "AuditMonitor", "CloudController",
-                "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials", "Dispatch",
+                "AdministrationAPI", "AdministrationClient", "ArgumentParser", "AuditMonitor", "Bookkeeping",
+                "CloudController", "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials",
+                "Dispatch",
                 "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt",
                 "LocalProcesses", "LogDatabaseSQLite", "Logging", "MerkleLog", "Notifications", "PayPerUse",
                 "RemoteAdministration", "ScalingListener", "ScalingReplay", "SealedBooks", "ServiceLifecycle",
@@ -170,7 +174,7 @@ enum House {
         // The administration server on a log database of its own, for the tests of both of its sides.
         "AdministrationFixture": [
             "AdministrationAPI", "ConfigurationFile", "Credentials", "LogDatabaseSQLite", "MerkleLog",
-            "RemoteAdministration",
+            "RemoteAdministration", "SealedBooks",
         ],
         // The program's command line against that server.
         "CommandLineTests": [
@@ -191,7 +195,8 @@ enum House {
     static let testImports: [String: Set<String>] = [
         "AdministrationClient": ["AdministrationFixture"],
         // Bills are made of what a real log database holds.
-        "Bookkeeping": ["LogDatabaseSQLite"],
+        "Bookkeeping": ["GRDB", "LogDatabaseSQLite"],
+        "ControlPlane": ["LogDatabaseSQLite"],
         "Gateway": ["CTLSPeer"],
         "LogDatabaseSQLite": ["LogDatabaseContract"],
         "SealedBooks": ["GRDB", "LogDatabaseContract", "LogDatabaseSQLite"],

@@ -3,7 +3,10 @@ import CloudModel
 import CloudPorts
 import Foundation
 import LogDatabaseSQLite
+import Logging
+import MerkleLog
 import PayPerUse
+import SealedBooks
 import Synchronization
 import Testing
 
@@ -15,6 +18,15 @@ func at(_ text: String) -> Timestamp {
 func month(_ text: String) -> BillingMonth {
     guard let month = BillingMonth(text) else { preconditionFailure("'\(text)' is no month") }
     return month
+}
+
+final class SetClock: Sendable {
+    private let time: Mutex<Timestamp>
+
+    init(_ time: Timestamp) { self.time = Mutex(time) }
+
+    var now: Timestamp { time.withLock { $0 } }
+    func set(_ now: Timestamp) { time.withLock { $0 = now } }
 }
 
 /// A desk over a log database of its own, with a clock that is set.
@@ -45,14 +57,23 @@ final class DeskFixture: Sendable {
 
     let database: SQLiteLogDatabase
     let directory: String
-    private let clock: Mutex<Timestamp>
+    let signer: CheckpointSigner
+    let sealer: LogSealer
+    private let clock: SetClock
     private let sequence = Mutex(UInt64(0))
 
     private init(_ time: Timestamp) throws {
-        clock = Mutex(time)
+        clock = SetClock(time)
         directory = NSTemporaryDirectory() + "/cloudwright-desk-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         database = try SQLiteLogDatabase(path: directory + "/log.sqlite")
+        signer = try CheckpointSigner(name: "cloud", seed: Array(repeating: 3, count: 32))
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        let clock = clock
+        sealer = LogSealer(
+            database: database, signer: signer, witness: URL(fileURLWithPath: directory + "/witness"),
+            now: { clock.now }, logger: logger)
     }
 
     static func run(at time: String, _ body: (DeskFixture) async throws -> Void) async throws {
@@ -68,10 +89,10 @@ final class DeskFixture: Sendable {
     var desk: BillingDesk {
         BillingDesk(
             database: database, configuration: { Self.configuration }, lease: .minutes(1),
-            now: { [self] in clock.withLock { $0 } })
+            seal: { [sealer] in try await sealer.sealNow() }, now: { [clock] in clock.now })
     }
 
-    func setTime(_ text: String) { clock.withLock { $0 = at(text) } }
+    func setTime(_ text: String) { clock.set(at(text)) }
 
     func event(_ kind: LifecycleEvent.Kind, _ time: String, instance: InstanceID = "shop-1") async throws {
         var transaction = ControlTransaction()

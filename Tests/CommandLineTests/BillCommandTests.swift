@@ -53,6 +53,39 @@ import Testing
         }
     }
 
+    @Test("a closed bill is proven, and checked without the server")
+    func proof() async throws {
+        try await october { live in
+            _ = await live.command("bill", "close", "acme", "--month", "2026-09")
+            let proof = await live.command("bill", "export", "acme", "--month", "2026-09", "--format", "proof")
+            #expect(proof.code == 0, "\(proof.error)")
+            let key = await live.command("audit", "key")
+            let file = live.directory.appendingPathComponent("bill.json")
+            let keyFile = live.directory.appendingPathComponent("key")
+            try Data(proof.output.utf8).write(to: file)
+            try Data(key.output.utf8).write(to: keyFile)
+            let database = live.directory.appendingPathComponent("log.sqlite").path
+            let good = await CommandLine.run("verify", file.path, "--key-file", keyFile.path)
+            #expect(good.code == 0 && good.output.contains("computed again from the records here"), "\(good.output)")
+            #expect(good.output.contains("with --log-database only"))
+            let whole = await CommandLine.run(
+                "verify", file.path, "--key-file", keyFile.path, "--log-database", database, "--json")
+            #expect(whole.code == 0 && whole.output.contains("from all records of the log database"), "\(whole.output)")
+            try Data(proof.output.replacing("\"minorUnits\" : 72", with: "\"minorUnits\" : 71").utf8).write(to: file)
+            let forged = await CommandLine.run("verify", file.path, "--key-file", keyFile.path)
+            #expect(forged.code == 1 && forged.output.contains("amount is 0.71 EUR, the records give 0.72 EUR"))
+            let without = await live.command(
+                "bill", "export", "acme", "--month", "2026-09", "--format", "proof", "--records", "0")
+            try Data(without.output.utf8).write(to: file)
+            let unproven = await CommandLine.run("verify", file.path, "--key-file", keyFile.path)
+            #expect(unproven.code == 1 && unproven.output.contains("give --log-database"), "\(unproven.output)")
+            let open = await live.command("bill", "export", "acme", "--month", "2026-10", "--format", "proof")
+            #expect(open.code == 1 && open.error.contains("only a closed bill can be proven"))
+            let none = await CommandLine.run("verify", keyFile.path, "--key-file", keyFile.path)
+            #expect(none.code == 1 && none.error.contains("no proof of a bill"))
+        }
+    }
+
     @Test("what cannot be billed is said, with what to do")
     func refusals() async throws {
         try await october { live in

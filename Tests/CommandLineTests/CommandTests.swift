@@ -181,6 +181,34 @@ import cloudwright
         }
     }
 
+    @Test("logins are exported in the formats of others, part by part to the end")
+    func auditExport() async throws {
+        try await LiveServer.run { live in
+            for number in 1...1_001 {
+                try await live.database.record(
+                    AuditEvent(
+                        requestID: RequestID(high: 8, low: UInt64(number)), observer: "g", service: "shop",
+                        consumer: "acme", principal: "ada", credentialKind: .password, credentialTag: nil,
+                        sourceAddress: "192.0.2.7", userAgent: "", method: "POST", path: "/login", outcome: .failure,
+                        reason: "bad-credential", status: 401, receivedAt: LiveServer.now(), forwardedAt: nil,
+                        respondedAt: LiveServer.now()))
+            }
+            let all = await live.command("audit", "export", "--service", "shop")
+            let lines = all.output.split(separator: "\n")
+            #expect(all.code == 0 && lines.count == 1_001, "\(all.error)")
+            let last = try JSONSerialization.jsonObject(with: Data((lines.last ?? "").utf8)) as? [String: Any]
+            #expect(last?["class_uid"] as? Int == 3_002)
+            let position = (last?["metadata"] as? [String: Any])?["sequence"] as? Int ?? 0
+            let rest = await live.command(
+                "audit", "export", "--service", "shop", "--format", "cef", "--after", "\(position - 2)")
+            #expect(rest.output.split(separator: "\n").count == 2 && rest.output.hasPrefix("CEF:0|Cloudwright|"))
+            let syslog = await live.command(
+                "audit", "export", "--service", "shop", "--format", "syslog", "--after", "\(position - 1)")
+            #expect(syslog.output.hasPrefix("<84>1 ") && syslog.output.split(separator: "\n").count == 1)
+            #expect((await live.command("audit", "export", "--service", "wiki")).output.isEmpty)
+        }
+    }
+
     @Test("the audit report filters and ranks, and lets nothing through to the terminal")
     func audit() async throws {
         try await LiveServer.run { live in

@@ -56,6 +56,10 @@ extension LogDatabaseContract {
             try await session(open) { database in
                 let seals = try await database.seals(ofLog: "audit")
                 try requireEqual(seals, [seal(3), seal(20)], "the log's seals")
+                let newest = try await database.newestSeal(ofLog: "audit")
+                try requireEqual(newest, seal(20), "the seal of the largest size")
+                let none = try await database.newestSeal(ofLog: "nothing")
+                try requireEqual(none, nil, "a log without seals")
                 let isRefused: Bool
                 do throws(LogDatabaseError) {
                     try await database.store(seal(3))
@@ -64,6 +68,45 @@ extension LogDatabaseContract {
                     isRefused = true
                 }
                 try require(isRefused, "a second seal of the same size")
+            }
+        },
+        LogDatabaseContract("of the seals of each day, the largest is found") { open in
+            try await session(open) { database in
+                let midnight = Timestamp(rfc3339: "2026-11-02T00:00:00Z") ?? .epoch
+                for (size, offset) in [(1, -3), (2, -2), (3, 0), (4, 5), (5, 24 * 3_600)] as [(Int64, Int64)] {
+                    try await database.store(
+                        StoredSeal(
+                            log: "audit", size: size, lastPosition: size, peaks: [UInt8(size)], note: "\(size)",
+                            at: midnight + .seconds(offset)))
+                }
+                func sizes(_ from: Int64, _ until: Int64) async throws -> [Int64] {
+                    let seals = try await database.dailySeals(
+                        ofLog: "audit", from: midnight + .seconds(from), until: midnight + .seconds(until))
+                    for seal in seals { try requireEqual(seal.note, "\(seal.size)", "all of the same seal") }
+                    return seals.map(\.size)
+                }
+                let all = try await sizes(-10, 10 * 24 * 3_600)
+                try requireEqual(all, [2, 4, 5], "one a day, in order of size")
+                let part = try await sizes(-3, 5)
+                try requireEqual(part, [2, 3], "from the beginning, until before the end")
+            }
+        },
+        LogDatabaseContract("lifecycle events are read in the order in which they were stored") { open in
+            try await session(open) { database in
+                for incarnation in 1...5 {
+                    var transaction = ControlTransaction()
+                    transaction.lifecycle = [
+                        LifecycleEvent(
+                            instance: "shop-1", incarnation: incarnation, service: "shop", owner: "acme", kind: .start,
+                            at: Samples.start - .seconds(Int64(incarnation)),
+                            resources: ResourceLimits(cpuMillicores: 500, memory: ByteCount(bytes: 7)))
+                    ]
+                    try await database.commit(transaction)
+                }
+                let first = try await database.storedLifecycleEvents(after: 0, limit: 2)
+                let rest = try await database.storedLifecycleEvents(after: first.last?.position ?? 0, limit: 9)
+                try requireEqual((first + rest).map(\.event.incarnation), [1, 2, 3, 4, 5], "as they were stored")
+                try requireEqual(first.count, 2, "no more than asked for")
             }
         },
     ]

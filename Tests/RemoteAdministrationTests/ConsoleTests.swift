@@ -146,6 +146,29 @@ import Testing
         }
     }
 
+    @Test("a declared lockout is of a name where it was guessed, whether it is anybody's or not")
+    func lockout() async throws {
+        let audit = AuditSettings(lockoutFailures: 3, lockoutDuration: .minutes(10))
+        try await LiveServer.run(audit: audit) { live in
+            let path = "/api/v1/administrators/test-operator/password"
+            #expect(try await live.send("PUT", path, body: #"{"password":"correct horse battery"}"#).status == 204)
+            for name in ["test-operator", "nobody"] {
+                for _ in 0..<3 {
+                    let body = #"{"name":"\#(name)","password":"guess"}"#
+                    #expect(try await Self.logIn(live, body: body).answer.status == 401, "\(name)")
+                }
+                let locked = try await Self.logIn(live, body: #"{"name":"\#(name)","password":"guess"}"#).answer
+                // Longer than the minute that ten failures take.
+                #expect(locked.status == 429, "\(name)")
+                #expect((Int(locked.headers["retry-after"] ?? "") ?? 0) > 500, "\(name)")
+            }
+            let right = try await Self.logIn(
+                live, body: #"{"name":"test-operator","password":"correct horse battery"}"#)
+            #expect(right.answer.status == 429, "the right password as well")
+            #expect(try await Self.logIn(live, as: .operator).answer.status == 200, "a token is not held up")
+        }
+    }
+
     @Test("the console's files are for anybody, with a strict policy, and are not sent twice")
     func files() async throws {
         try await LiveServer.run { live in

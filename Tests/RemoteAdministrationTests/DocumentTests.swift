@@ -127,6 +127,9 @@ import Testing
             let made = try await walk.live.cloud.createCredential(for: "acme", expiresAt: nil, actor: "test")
             sample.path = "/api/v1/consumers/acme/credentials/\(made.credential.id)"
         }
+        if route.name == "proveBill" {
+            _ = try await walk.live.send("POST", sample.path.replacing("/proof", with: "/close"))
+        }
         let answer = try await walk.send(route, sample.path, body: sample.body, headers: sample.headers)
         #expect(answer.status == route.answerStatus, "\(route.name): \(answer.text)")
     }
@@ -190,8 +193,10 @@ import Testing
             body: #"{"password":"a long enough one"}"#)
         let cookie = try await ConsoleTests.logIn(walk.live, as: .operator).cookie
         try await walk.send(route("endConsoleSession"), ConsoleTests.path, as: nil, headers: ["Cookie": cookie])
+        try await walk.send(route("proveBill"), Samples.request(route("proveBill")).path)
         for name in [
-            "rankFailedLogins", "listAuditEvents", "reportUsage", "listUsageRecords", "listBills", "reconcile",
+            "rankFailedLogins", "listAuditEvents", "exportAuditEvents", "reportUsage", "listUsageRecords", "listBills",
+            "reconcile",
         ] {
             let path = route(name).path + (name == "rankFailedLogins" ? "" : "?consumer=globex")
             try await walk.send(route(name), path, as: .consumer)

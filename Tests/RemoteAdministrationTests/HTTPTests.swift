@@ -160,8 +160,8 @@ import Testing
                 administration: live.cloud,
                 settings: AdministrationServer.Settings(
                     address: Endpoint(address: "127.0.0.1", port: UInt16(port)), platform: PlatformSettings(name: "x")),
-                tagger: SecretTagger(key: [1]), seals: try LiveServer.signer.verifier, now: { LiveServer.now() },
-                logger: Logger(label: "test"))
+                tagger: SecretTagger(key: [1]), seals: try LiveServer.signer.verifier, sealNow: { [] },
+                now: { LiveServer.now() }, logger: Logger(label: "test"))
             let serving = Task { try await server.run() }
             let error = await #expect(throws: AdministrationServerError.self) { try await server.boundPort() }
             #expect(error?.description.contains("127.0.0.1:\(port)") == true)

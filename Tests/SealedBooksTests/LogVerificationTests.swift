@@ -42,6 +42,11 @@ private final class SealedDatabase {
             try await database.ingest(Samples.batch(first + 8, [.usage(Samples.usage(first + 8))]))
             var transaction = ControlTransaction()
             transaction.events = [Samples.event("constraint.changed", details: ["b": "2", "a": "1"])]
+            transaction.lifecycle = [
+                LifecycleEvent(
+                    instance: "shop-1", incarnation: step, service: "shop", owner: "acme", kind: .start,
+                    at: Samples.start, resources: ResourceLimits(cpuMillicores: 500))
+            ]
             try await database.commit(transaction)
             if step < 3 { await sealer.seal() }
         }
@@ -73,7 +78,7 @@ private final class SealedDatabase {
         let sealed = try SealedDatabase()
         try await sealed.fill()
         let findings = try await sealed.findings(witnessed: true)
-        #expect(Set(findings.keys) == ["audit", "platform-events", "usage-late", "usage/gateway-1/0"])
+        #expect(Set(findings.keys) == ["audit", "lifecycle", "platform-events", "usage-late", "usage/gateway-1/0"])
         for finding in findings.values { #expect(finding.fault == nil, "\(finding.log)") }
         #expect(findings["audit"]?.records == 4)
         #expect(findings["audit"]?.sealed == 3)
@@ -118,6 +123,10 @@ private final class SealedDatabase {
         ("platform-events", #"UPDATE platform_event SET details = '{"a":"1"}' WHERE position = 2"#),
         ("platform-events", "UPDATE platform_event SET actor = 'somebody' WHERE position = 3"),
         ("platform-events", "DELETE FROM platform_event WHERE position = 1"),
+        ("lifecycle", "UPDATE lifecycle_event SET at = at - 1 WHERE position = 2"),
+        ("lifecycle", "UPDATE lifecycle_event SET owner = NULL WHERE position = 1"),
+        ("lifecycle", "UPDATE lifecycle_event SET cpu_millicores = 600 WHERE position = 3"),
+        ("lifecycle", "DELETE FROM lifecycle_event WHERE position = 3"),
     ]
 
     @Test(arguments: forgeries.indices) func everyForgeryIsFound(index: Int) async throws {

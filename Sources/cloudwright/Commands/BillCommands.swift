@@ -89,17 +89,42 @@ struct BillCommand: AsyncParsableCommand {
     }
 
     struct Export: AsyncParsableCommand {
+        enum Format: String, ExpressibleByArgument, CaseIterable { case focus, proof }
+
         static let configuration = CommandConfiguration(
-            abstract: "Print a bill as CSV by the FinOps Open Cost and Usage Specification (FOCUS).")
+            abstract: "Print a bill as a FOCUS table (CSV), or with the proof that it is right (JSON).",
+            discussion: """
+                FOCUS is the FinOps Open Cost and Usage Specification. A proof is of a closed bill: `cloudwright \
+                verify` checks it offline, with the public key alone.
+                """)
         @Argument(help: "Who pays.") var consumer: String
         @OptionGroup var month: MonthOptions
+        @Option(help: "What is printed: focus or proof.") var format = Format.focus
         @Option(help: ArgumentHelp("The version of FOCUS: 1.2 or 1.3.", valueName: "version"))
         var focus = API.FocusVersion.focus12
+        @Option(
+            help: ArgumentHelp(
+                "Usage records that a proof carries at most (10000 at most); where there are more, it has none and is "
+                    + "checked with the log database.", valueName: "count"))
+        var records = 1_000
         @OptionGroup var options: GlobalOptions
 
+        func validate() throws {
+            guard format == .focus || month.month != nil else {
+                throw ValidationError("A proof is of a closed bill; give its --month.")
+            }
+            guard (0...10_000).contains(records) else {
+                throw ValidationError("--records is \(records); give 0 to 10000.")
+            }
+        }
+
         func run() async throws {
-            let table = try await options.client().exportBill(of: consumer, month: month.month, version: focus)
-            Terminal.current.output(String(decoding: table, as: UTF8.self))
+            let client = try options.client()
+            let content =
+                format == .proof
+                ? try await client.proveBill(of: consumer, month: month.month ?? "", records: records)
+                : try await client.exportBill(of: consumer, month: month.month, version: focus)
+            Terminal.current.output(String(decoding: content, as: UTF8.self))
         }
     }
 

@@ -51,26 +51,14 @@ extension AuditCommand {
         private static func verify(database path: String, keyFile: String, witness: String?) async throws
             -> [API.LogIntegrity]
         {
-            guard FileManager.default.fileExists(atPath: path) else {
-                throw CommandFailure("there is no file \(path); give a copy of log.sqlite of the data directory")
-            }
-            let key = try text(of: keyFile, remedy: "give a file with what `cloudwright audit key` prints")
-            let verifier = try CheckpointVerifier(String(key.prefix { !$0.isNewline }))
-            let notes = try witness.map {
-                LogVerification.notes(in: try text(of: $0, remedy: "give the file that spec.witnessFile names"))
-            }
+            try AuditorFiles.checkDatabase(path)
+            let verifier = try AuditorFiles.key(keyFile)
+            let notes = try AuditorFiles.notes(witness)
             let database = try SQLiteLogDatabase(path: path)
-            let verification = try LogVerification(of: database, verifier: verifier, witnessed: notes ?? [])
+            let verification = try LogVerification(of: database, verifier: verifier, witnessed: notes)
             let findings = try await verification.run()
             await database.close()
             return findings.map(API.LogIntegrity.init)
-        }
-
-        private static func text(of path: String, remedy: String) throws -> String {
-            guard let content = FileManager.default.contents(atPath: path) else {
-                throw CommandFailure("\(path) cannot be read; \(remedy)")
-            }
-            return String(decoding: content, as: UTF8.self)
         }
 
         private static func table(_ logs: [API.LogIntegrity]) -> Table {
