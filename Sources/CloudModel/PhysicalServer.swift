@@ -11,8 +11,8 @@ public struct PhysicalServer: Codable, Hashable, Sendable {
     public var labels: [String: String]
     /// Takes no new virtual servers; those that it has stay until somebody migrates them.
     public var maintenance: Bool
-    /// An administrator has drained it: it takes nothing new until it is activated. A command, not in the file: applying
-    /// one keeps it.
+    /// An administrator has drained it: it takes nothing new until it is activated. A command, not in the file:
+    /// applying one keeps it.
     public var closed: Bool
     /// How it is proven off when it does not answer.
     public var fencing: FencingMethod
