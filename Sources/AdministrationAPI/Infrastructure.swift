@@ -30,6 +30,8 @@ extension API {
         public var id: String
         public var phase: HostPhase
         public var maintenance: Bool
+        public var closed: Bool
+        public var drain: String?
         public var hypervisor: String
         public var version: String?
         public var cpuMillicores: Int
@@ -40,13 +42,16 @@ extension API {
         public var labels: [String: String]
 
         public init(
-            id: String, phase: HostPhase, maintenance: Bool, hypervisor: String, version: String? = nil,
+            id: String, phase: HostPhase, maintenance: Bool, closed: Bool, drain: String? = nil, hypervisor: String,
+            version: String? = nil,
             cpuMillicores: Int, cpuMillicoresUsed: Int, memoryBytes: Int64, memoryBytesUsed: Int64,
             virtualServers: Int, labels: [String: String]
         ) {
             self.id = id
             self.phase = phase
             self.maintenance = maintenance
+            self.closed = closed
+            self.drain = drain
             self.hypervisor = hypervisor
             self.version = version
             self.cpuMillicores = cpuMillicores
@@ -61,7 +66,9 @@ extension API {
         public static let fields = [
             "id": "Its name.",
             "phase": "Whether it can be used: observed.",
-            "maintenance": "Whether it takes no new virtual servers: commanded.",
+            "maintenance": "Whether the configuration keeps new virtual servers off it.",
+            "closed": "Whether it was drained and takes nothing new until it is activated.",
+            "drain": "The operation that empties it; absent where none does.",
             "hypervisor": "Where its hypervisor answers.",
             "version": "Of its hypervisor; absent before it has answered.",
             "cpuMillicores": "Thousandths of a processor that the cloud may use.",
@@ -150,6 +157,65 @@ extension API {
             "mode": "`live` while it runs, which is usual, or `suspended`.",
             "maximumDowntimeMilliseconds": "The pause that the last part of a live migration may take; usually 300.",
             "bandwidthMebibytesPerSecond": "Absent for no limit.",
+        ]
+    }
+
+    /// How a physical server is to be emptied.
+    public struct Drain: WireType {
+        public var concurrentMigrations: Int?
+        public var bandwidthMebibytesPerSecond: Int?
+        public var partial: Bool?
+
+        public init(
+            concurrentMigrations: Int? = nil, bandwidthMebibytesPerSecond: Int? = nil, partial: Bool? = nil
+        ) {
+            self.concurrentMigrations = concurrentMigrations
+            self.bandwidthMebibytesPerSecond = bandwidthMebibytesPerSecond
+            self.partial = partial
+        }
+
+        public static let summary = "How a physical server is to be emptied."
+        public static let fields = [
+            "concurrentMigrations": "Virtual servers that are moved at a time: 1, which is usual, or 2.",
+            "bandwidthMebibytesPerSecond": "For each; absent for no limit.",
+            "partial": "Whether to begin although some of its virtual servers find no place now.",
+        ]
+    }
+
+    /// What emptying a physical server would do now.
+    public struct DrainPlan: WireType {
+        public var host: String
+        public var steps: [DrainStep]
+
+        public init(host: String, steps: [DrainStep]) {
+            self.host = host
+            self.steps = steps
+        }
+
+        public static let summary = "What emptying a physical server would do now."
+        public static let fields = [
+            "host": "The physical server.",
+            "steps": "Its virtual servers, in the order in which they would be moved.",
+        ]
+    }
+
+    /// What would become of one virtual server.
+    public struct DrainStep: WireType {
+        public var instance: String
+        public var destination: String?
+        public var obstacle: String?
+
+        public init(instance: String, destination: String? = nil, obstacle: String? = nil) {
+            self.instance = instance
+            self.destination = destination
+            self.obstacle = obstacle
+        }
+
+        public static let summary = "What would become of one virtual server when its physical server is emptied."
+        public static let fields = [
+            "instance": "The service instance that it is.",
+            "destination": "Where it would be moved to; absent where it would stay for now.",
+            "obstacle": "Why it would stay.",
         ]
     }
 }

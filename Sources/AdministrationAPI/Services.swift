@@ -245,6 +245,8 @@ extension API {
         public var actor: String
         public var service: String?
         public var instance: String?
+        public var host: String?
+        public var progress: OperationProgress?
         public var state: OperationState
         public var startedAt: Moment
         public var endedAt: Moment?
@@ -252,13 +254,16 @@ extension API {
 
         public init(
             id: String, kind: String, actor: String, service: String? = nil, instance: String? = nil,
-            state: OperationState, startedAt: Moment, endedAt: Moment? = nil, failure: String? = nil
+            host: String? = nil, progress: OperationProgress? = nil, state: OperationState, startedAt: Moment,
+            endedAt: Moment? = nil, failure: String? = nil
         ) {
             self.id = id
             self.kind = kind
             self.actor = actor
             self.service = service
             self.instance = instance
+            self.host = host
+            self.progress = progress
             self.state = state
             self.startedAt = startedAt
             self.endedAt = endedAt
@@ -272,10 +277,32 @@ extension API {
             "actor": "Who asked for it.",
             "service": "The service that it concerns.",
             "instance": "The instance that it concerns.",
+            "host": "The physical server that it concerns.",
+            "progress": "Of one with several steps: how many are done.",
             "state": "How far it is.",
             "startedAt": "When it was asked for.",
             "endedAt": "When it ended; absent while it runs.",
             "failure": "Why it failed, and what to do.",
+        ]
+    }
+
+    /// How far an operation of several steps is.
+    public struct OperationProgress: WireType {
+        public var done: Int
+        public var total: Int
+        public var waiting: [String]
+
+        public init(done: Int, total: Int, waiting: [String]) {
+            self.done = done
+            self.total = total
+            self.waiting = waiting
+        }
+
+        public static let summary = "How far an operation of several steps is."
+        public static let fields = [
+            "done": "Steps that are done.",
+            "total": "Steps that there are.",
+            "waiting": "What it waits for, for people; empty where it goes on by itself.",
         ]
     }
 }

@@ -138,6 +138,24 @@ extension AdministrationClient {
         _ = try await send(request("POST", path("physical-servers", physicalServer, "confirm-off")))
     }
 
+    public func drainPlan(ofPhysicalServer host: String) async throws(ClientError) -> API.DrainPlan {
+        try await get(API.DrainPlan.self, path("physical-servers", host, "drain"))
+    }
+
+    public func drain(physicalServer host: String, _ drain: API.Drain) async throws(ClientError) -> API.Operation {
+        let answer = try await send(
+            request("POST", path("physical-servers", host, "drain"), body: Self.body(drain)))
+        return try value(API.Operation.self, of: answer)
+    }
+
+    public func abortDrain(ofPhysicalServer host: String) async throws(ClientError) {
+        _ = try await send(request("POST", path("physical-servers", host, "abort-drain")))
+    }
+
+    public func activate(physicalServer host: String) async throws(ClientError) {
+        _ = try await send(request("POST", path("physical-servers", host, "activate")))
+    }
+
     public func virtualServers() async throws(ClientError) -> [API.VirtualServer] {
         try await list(API.VirtualServer.self, path("virtual-servers"))
     }

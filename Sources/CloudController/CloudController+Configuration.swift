@@ -17,6 +17,7 @@ extension CloudController {
             case let member?: member.isManaged ? nil : .notManaged(instance)
             }
         case .migrate, .abortMigration, .suspend, .resume, .confirmOff: refusal(ofMoving: command)
+        case .drainHost, .abortDrain, .activateHost: refusal(ofMaintaining: command)
         case .shutDown: nil
         }
     }
@@ -29,7 +30,7 @@ extension CloudController {
             if count > 0 {
                 return .invalidValue(
                     what: "removing physical server \(id) with \(count) virtual servers", value: "done",
-                    remedy: "set maintenance: true and migrate them first")
+                    remedy: "empty it first: cloudwright physical-server drain \(id)")
             }
         }
         return nil
@@ -57,13 +58,15 @@ extension CloudController {
             guard let service = serviceOfInstance[id] else { return }
             supervise(service) { $0.restart(id, operation, actor: actor, &$1) }
         case .migrate, .abortMigration, .suspend, .resume, .confirmOff: carryOut(moving: command, actor: actor)
+        case .drainHost, .abortDrain, .activateHost: carryOut(maintaining: command, actor: actor)
         case .shutDown: shutDown(actor: actor)
         }
     }
 
     /// The instance was there when the command was checked, and is gone now that it is its turn.
     private mutating func failOperation(of command: ControllerCommand, _ refusal: CommandRefusal, actor: String) {
-        let (instance, id, kind): (InstanceID, OperationID, String)
+        let (instance, id, kind): (InstanceID?, OperationID, String)
+        var host: PhysicalServerID?
         switch command {
         case .restart(let target, let operation): (instance, id, kind) = (target, operation, "instance.restart")
         case .setAdministrativeState(let target, let state, let operation):
@@ -72,13 +75,17 @@ extension CloudController {
             (instance, id, kind) = (target, operation, "virtual-server.migrate")
         case .suspend(let target, let operation): (instance, id, kind) = (target, operation, "virtual-server.suspend")
         case .resume(let target, let operation): (instance, id, kind) = (target, operation, "virtual-server.resume")
-        case .configure, .setConstraint, .addCredential, .revokeCredential, .abortMigration, .confirmOff, .shutDown:
+        case .drainHost(let target, _, let operation):
+            (instance, host, id, kind) = (nil, target, operation, "physical-server.drain")
+        case .configure, .setConstraint, .addCredential, .revokeCredential, .abortMigration, .confirmOff, .abortDrain,
+            .activateHost, .shutDown:
             return
         }
         context.write(
             .persistOperation(
                 Operation(
-                    id: id, kind: kind, actor: actor, instance: instance, state: .failed, startedAt: context.now,
+                    id: id, kind: kind, actor: actor, instance: instance, host: host, state: .failed,
+                    startedAt: context.now,
                     endedAt: context.now, failure: refusal.reason(for: instance))))
     }
 
@@ -145,7 +152,7 @@ extension CloudController {
     /// applied: so they are kept here, where nothing can come in between.
     private mutating func configure(_ declared: CloudConfiguration, actor: String) {
         let old = configuration
-        let new = declared.keepingCredentials(of: old)
+        let new = declared.keepingCredentials(of: old).keepingClosed(of: old)
         setConfiguration(new)
         context.write(.persistConfiguration(new))
         context.record(

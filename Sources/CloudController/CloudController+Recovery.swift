@@ -31,6 +31,7 @@ extension CloudController {
             indexInstances(of: index)
         }
         recoverInfrastructure()
+        tellInfrastructure(.drainsRecovered(state.operations.filter(isDrainOfKnownHost).sorted { $0.id < $1.id }))
         closeStrayIncidents(incidents)
         context.record(
             "control-plane.recovered", service: nil,
@@ -44,6 +45,7 @@ extension CloudController {
         let known = Set(state.instances.map(\.id))
         var resumable: [InstanceID?: [Operation]] = [:]
         for var operation in state.operations.sorted(by: { $0.id < $1.id }) where operation.state == .running {
+            if isDrainOfKnownHost(operation) { continue }
             let kind = ServiceSupervisor.OperationKind(rawValue: operation.kind)
             if let instance = operation.instance, known.contains(instance), kind == .restart || kind == .drain {
                 resumable[instance, default: []].append(operation)
@@ -55,6 +57,11 @@ extension CloudController {
             context.write(.persistOperation(operation))
         }
         return resumable
+    }
+
+    private func isDrainOfKnownHost(_ operation: Operation) -> Bool {
+        guard operation.state == .running, operation.kind == "physical-server.drain" else { return false }
+        return configuration.physicalServers.contains { $0.id == operation.host && $0.closed }
     }
 
     private mutating func resetForRecovery() {

@@ -58,6 +58,12 @@ public enum ControllerCommand: Hashable, Sendable {
     /// The instance is given no work, and its virtual server stands still.
     case suspend(InstanceID, operation: OperationID)
     case resume(InstanceID, operation: OperationID)
+    /// Close the physical server, and move what it has away.
+    case drainHost(PhysicalServerID, DrainSettings, operation: OperationID)
+    /// What has left stays where it is; the physical server stays closed.
+    case abortDrain(PhysicalServerID)
+    /// It takes virtual servers again.
+    case activateHost(PhysicalServerID)
     /// A person has seen that the physical server is off: what ran on it may be started elsewhere.
     case confirmOff(PhysicalServerID)
     /// The platform stops in an orderly way: every instance that is ours is stopped, and nothing is started any more
@@ -78,6 +84,7 @@ public enum CommandRefusal: Error, Hashable, Sendable {
     case unknownHost(PhysicalServerID)
     case hostAnswers(PhysicalServerID)
     case notMigrated(MigrationRefusal)
+    case notDrained(DrainRefusal)
 }
 
 public struct RecoveredState: Codable, Hashable, Sendable {
@@ -141,8 +148,9 @@ public struct Incident: Codable, Hashable, Sendable {
 
 extension CommandRefusal {
     /// Of a command that was accepted and has become impossible before its turn.
-    func reason(for instance: InstanceID) -> String {
+    func reason(for instance: InstanceID?) -> String {
         if case .notMigrated(let refusal) = self { return refusal.description }
-        return "\(instance) is not there any more, or is not ours to restart"
+        if case .notDrained(let refusal) = self { return refusal.reasons.joined(separator: "; ") }
+        return "\(instance?.rawValue ?? "it") is not there any more, or is not ours to restart"
     }
 }

@@ -22,4 +22,14 @@ extension CloudConfiguration {
         }
         return merged
     }
+
+    /// A physical server that an administrator has drained stays closed, whatever a file says, until it is activated.
+    public func keepingClosed(of current: CloudConfiguration) -> CloudConfiguration {
+        let closed = Set(current.physicalServers.filter(\.closed).map(\.id))
+        var merged = self
+        for index in merged.physicalServers.indices {
+            merged.physicalServers[index].closed = closed.contains(merged.physicalServers[index].id)
+        }
+        return merged
+    }
 }

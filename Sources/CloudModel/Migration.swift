@@ -71,3 +71,20 @@ public struct MigrationResult: Codable, Hashable, Sendable {
         self.rounds = rounds
     }
 }
+
+/// How a physical server is emptied.
+public struct DrainSettings: Codable, Hashable, Sendable {
+    /// Migrations away from it at a time.
+    public var concurrentMigrations: Int
+    public var migration: MigrationSettings
+    /// Begin although some of its virtual servers find no place now: they stay, and are waited for.
+    public var partial: Bool
+
+    public init(
+        concurrentMigrations: Int = 1, migration: MigrationSettings = .init(), partial: Bool = false
+    ) {
+        self.concurrentMigrations = concurrentMigrations
+        self.migration = migration
+        self.partial = partial
+    }
+}

@@ -11,20 +11,39 @@ public struct PhysicalServer: Codable, Hashable, Sendable {
     public var labels: [String: String]
     /// Takes no new virtual servers; those that it has stay until somebody migrates them.
     public var maintenance: Bool
+    /// An administrator has drained it: it takes nothing new until it is activated. A command, not in the file:
+    /// applying one keeps it.
+    public var closed: Bool
     /// How it is proven off when it does not answer.
     public var fencing: FencingMethod
 
     public init(
         id: PhysicalServerID, hypervisor: String, capacity: ServerResources, labels: [String: String] = [:],
-        maintenance: Bool = false, fencing: FencingMethod = .manual
+        maintenance: Bool = false, closed: Bool = false, fencing: FencingMethod = .manual
     ) {
         self.id = id
         self.hypervisor = hypervisor
         self.capacity = capacity
         self.labels = labels
         self.maintenance = maintenance
+        self.closed = closed
         self.fencing = fencing
     }
+
+    /// What an earlier version stored is not closed.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        id = try container.decode(PhysicalServerID.self, forKey: .id)
+        hypervisor = try container.decode(String.self, forKey: .hypervisor)
+        capacity = try container.decode(ServerResources.self, forKey: .capacity)
+        labels = try container.decode([String: String].self, forKey: .labels)
+        maintenance = try container.decode(Bool.self, forKey: .maintenance)
+        closed = try container.decodeIfPresent(Bool.self, forKey: .closed) ?? false
+        fencing = try container.decode(FencingMethod.self, forKey: .fencing)
+    }
+
+    /// Whether new virtual servers may be put on it, as far as that is commanded.
+    public var takesNew: Bool { !maintenance && !closed }
 }
 
 public typealias PhysicalServerID = Identifier<PhysicalServer>

@@ -68,6 +68,10 @@ public struct Operation: Codable, Hashable, Sendable {
     public var actor: String
     public var service: ServiceID?
     public var instance: InstanceID?
+    /// The physical server that it is about.
+    public var host: PhysicalServerID?
+    /// Of one with several steps.
+    public var progress: OperationProgress?
     public var state: State
     public var startedAt: Timestamp
     public var endedAt: Timestamp?
@@ -80,16 +84,33 @@ public struct Operation: Codable, Hashable, Sendable {
 
     public init(
         id: OperationID, kind: String, actor: String, service: ServiceID? = nil, instance: InstanceID? = nil,
-        state: State = .running, startedAt: Timestamp, endedAt: Timestamp? = nil, failure: String? = nil
+        host: PhysicalServerID? = nil, progress: OperationProgress? = nil, state: State = .running,
+        startedAt: Timestamp, endedAt: Timestamp? = nil, failure: String? = nil
     ) {
         self.id = id
         self.kind = kind
         self.actor = actor
         self.service = service
         self.instance = instance
+        self.host = host
+        self.progress = progress
         self.state = state
         self.startedAt = startedAt
         self.endedAt = endedAt
         self.failure = failure
+    }
+}
+
+/// How far an operation of several steps is.
+public struct OperationProgress: Codable, Hashable, Sendable {
+    public var done: Int
+    public var total: Int
+    /// What it waits for, for people; empty where it goes on by itself.
+    public var waiting: [String]
+
+    public init(done: Int, total: Int, waiting: [String] = []) {
+        self.done = done
+        self.total = total
+        self.waiting = waiting
     }
 }

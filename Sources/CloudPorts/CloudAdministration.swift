@@ -41,6 +41,17 @@ public protocol CloudAdministration: Sendable {
     func abortMigration(_ instance: InstanceID, actor: String) async throws(AdministrationRefusal)
     func suspend(_ instance: InstanceID, actor: String) async throws(AdministrationRefusal) -> OperationID
     func resume(_ instance: InstanceID, actor: String) async throws(AdministrationRefusal) -> OperationID
+    /// What a drain would do with each virtual server of the host, as things are now.
+    func drainPlan(of host: PhysicalServerID, _ settings: MigrationSettings)
+        async throws(AdministrationRefusal) -> DrainReport
+    /// Closes the host and moves its virtual servers away while they run. Refused where some would have to stay, unless
+    /// the settings permit that.
+    func drain(_ host: PhysicalServerID, _ settings: DrainSettings, actor: String)
+        async throws(AdministrationRefusal) -> OperationID
+    /// What has left stays where it is; the operation ends as failed, and the host stays closed.
+    func abortDrain(of host: PhysicalServerID, actor: String) async throws(AdministrationRefusal)
+    /// The host takes virtual servers again; a drain of it is aborted.
+    func activate(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal)
     /// The administrator has seen that the physical server is off.
     func confirmOff(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal)
 

@@ -10,15 +10,19 @@ public struct PhysicalServerReport: Hashable, Sendable {
     public var virtualServers: Int
     /// Of its hypervisor; nil before it has answered.
     public var version: String?
+    /// The operation that empties it; nil where none does.
+    public var drain: OperationID?
 
     public init(
-        server: PhysicalServer, phase: String, used: ServerResources, virtualServers: Int, version: String?
+        server: PhysicalServer, phase: String, used: ServerResources, virtualServers: Int, version: String?,
+        drain: OperationID? = nil
     ) {
         self.server = server
         self.phase = phase
         self.used = used
         self.virtualServers = virtualServers
         self.version = version
+        self.drain = drain
     }
 }
 
@@ -39,6 +43,31 @@ public struct VirtualServerReport: Hashable, Sendable {
         self.placement = placement
         self.phase = phase
         self.progress = progress
+    }
+}
+
+/// What emptying a physical server would do.
+public struct DrainReport: Hashable, Sendable {
+    public struct Step: Hashable, Sendable {
+        public var instance: InstanceID
+        /// Where it would go; nil where it would not be moved now.
+        public var destination: PhysicalServerID?
+        /// Why it would not.
+        public var obstacle: String?
+
+        public init(instance: InstanceID, destination: PhysicalServerID?, obstacle: String?) {
+            self.instance = instance
+            self.destination = destination
+            self.obstacle = obstacle
+        }
+    }
+
+    public var host: PhysicalServerID
+    public var steps: [Step]
+
+    public init(host: PhysicalServerID, steps: [Step]) {
+        self.host = host
+        self.steps = steps
     }
 }
 

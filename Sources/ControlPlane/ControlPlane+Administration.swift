@@ -84,6 +84,31 @@ extension ControlPlane: CloudAdministration {
         return operation
     }
 
+    public func drainPlan(of host: PhysicalServerID, _ settings: MigrationSettings)
+        throws(AdministrationRefusal) -> DrainReport
+    {
+        guard controller.infrastructure.hostIndex(host) != nil else {
+            throw AdministrationRefusal(.unknownHost(host))
+        }
+        return DrainReport(controller.infrastructure.drainPlan(of: host, settings))
+    }
+
+    public func drain(_ host: PhysicalServerID, _ settings: DrainSettings, actor: String)
+        async throws(AdministrationRefusal) -> OperationID
+    {
+        let operation = newOperationID()
+        try await carryOut(.drainHost(host, settings, operation: operation), actor: actor)
+        return operation
+    }
+
+    public func abortDrain(of host: PhysicalServerID, actor: String) async throws(AdministrationRefusal) {
+        try await carryOut(.abortDrain(host), actor: actor)
+    }
+
+    public func activate(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal) {
+        try await carryOut(.activateHost(host), actor: actor)
+    }
+
     public func confirmOff(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal) {
         try await carryOut(.confirmOff(host), actor: actor)
     }
@@ -168,6 +193,7 @@ extension AdministrationRefusal {
             } else {
                 self.init(.conflict, [refusal.description])
             }
+        case .notDrained(let refusal): self.init(.conflict, refusal.reasons)
         case .notManaged(let id):
             self.init(.conflict, ["'\(id)' is a fixed endpoint, which the platform does not start or stop"])
         }

@@ -131,7 +131,7 @@ extension ControlPlane {
             return PhysicalServerReport(
                 server: host.server, phase: host.health.phase.rawValue, used: controller.infrastructure.usage(of: id),
                 virtualServers: controller.infrastructure.servers.values.count { $0.placement.host == id },
-                version: host.capabilities?.version)
+                version: host.capabilities?.version, drain: host.drain?.operation.id)
         }
     }
 
@@ -141,6 +141,22 @@ extension ControlPlane {
                 identity: server.identity, placement: server.placement, phase: server.phase.rawValue,
                 progress: server.isMigrating ? server.progress : nil)
         }
+    }
+}
+
+extension DrainReport {
+    init(_ plan: DrainPlan) {
+        let steps = plan.steps.map { step in
+            switch step.outcome {
+            case .moves(let host): DrainReport.Step(instance: step.instance, destination: host, obstacle: nil)
+            case .waits(let phase):
+                DrainReport.Step(
+                    instance: step.instance, destination: nil, obstacle: "it is \(phase): that is waited for")
+            case .stays(let refusal):
+                DrainReport.Step(instance: step.instance, destination: nil, obstacle: refusal.description)
+            }
+        }
+        self.init(host: plan.host, steps: steps)
     }
 }
 

@@ -7,63 +7,126 @@ extension RouteTable {
         API.Operation.self, "The operation that was begun.", status: 202,
         headers: ["Location": "Where to follow the operation."])
 
-    static let infrastructure: [Route] = [
+    static let infrastructure: [Route] =
+        maintenance + [
+            Route(
+                name: "listPhysicalServers", method: .get, path: "/api/v1/physical-servers", right: .read,
+                summary: "Lists the physical servers with their state and what is left of them.",
+                answer: .json(API.Page<API.PhysicalServer>.self, "All of them, by name.")
+            ) { try await $0.listPhysicalServers($1) },
+            Route(
+                name: "confirmPhysicalServerOff", method: .post, path: "/api/v1/physical-servers/{host}/confirm-off",
+                right: .operate,
+                summary:
+                    "Says that somebody has seen that a physical server is off: what ran on it is started elsewhere.",
+                answer: .noContent("It counts as off.")
+            ) { handlers, call in
+                try await handlers.administration.confirmOff(
+                    PhysicalServerID(call.placeholder("host")), actor: call.actor)
+                return .noContent
+            },
+            Route(
+                name: "listVirtualServers", method: .get, path: "/api/v1/virtual-servers", right: .read,
+                summary: "Lists the virtual servers with their hosts.",
+                answer: .json(API.Page<API.VirtualServer>.self, "All of them, by instance.")
+            ) { try await $0.listVirtualServers($1) },
+            Route(
+                name: "migrateVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/migrate",
+                right: .operate, summary: "Moves the virtual server of an instance to another physical server.",
+                body: .json(API.Migration.self), answer: begun
+            ) { try await $0.migrate($1) },
+            Route(
+                name: "abortMigration", method: .post, path: "/api/v1/virtual-servers/{instance}/abort-migration",
+                right: .operate, summary: "Aborts a migration: the virtual server stays where it is.",
+                answer: .noContent("The migration is being aborted.")
+            ) { handlers, call in
+                try await handlers.administration.abortMigration(
+                    InstanceID(call.placeholder("instance")), actor: call.actor)
+                return .noContent
+            },
+            Route(
+                name: "suspendVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/suspend",
+                right: .operate, summary: "Puts an instance into maintenance and lets its virtual server stand still.",
+                answer: begun
+            ) { handlers, call in
+                try await handlers.accepted(
+                    try await handlers.administration.suspend(
+                        InstanceID(call.placeholder("instance")), actor: call.actor))
+            },
+            Route(
+                name: "resumeVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/resume",
+                right: .operate, summary: "Lets a suspended virtual server go on, and gives its instance work again.",
+                answer: begun
+            ) { handlers, call in
+                try await handlers.accepted(
+                    try await handlers.administration.resume(
+                        InstanceID(call.placeholder("instance")), actor: call.actor))
+            },
+        ]
+}
+
+extension RouteTable {
+    private static let maintenance: [Route] = [
         Route(
-            name: "listPhysicalServers", method: .get, path: "/api/v1/physical-servers", right: .read,
-            summary: "Lists the physical servers with their state and what is left of them.",
-            answer: .json(API.Page<API.PhysicalServer>.self, "All of them, by name.")
-        ) { try await $0.listPhysicalServers($1) },
-        Route(
-            name: "confirmPhysicalServerOff", method: .post, path: "/api/v1/physical-servers/{host}/confirm-off",
-            right: .operate,
-            summary: "Says that somebody has seen that a physical server is off: what ran on it is started elsewhere.",
-            answer: .noContent("It counts as off.")
+            name: "planPhysicalServerDrain", method: .get, path: "/api/v1/physical-servers/{host}/drain", right: .read,
+            summary: "Shows what emptying a physical server would do with each of its virtual servers.",
+            answer: .json(API.DrainPlan.self, "Where each would go, or why it would stay.")
         ) { handlers, call in
-            try await handlers.administration.confirmOff(
+            let plan = try await handlers.administration.drainPlan(
+                of: PhysicalServerID(call.placeholder("host")), MigrationSettings())
+            return .json(API.DrainPlan(plan))
+        },
+        Route(
+            name: "drainPhysicalServer", method: .post, path: "/api/v1/physical-servers/{host}/drain", right: .operate,
+            summary: "Closes a physical server to new virtual servers and moves those that it has away while they run.",
+            body: .json(API.Drain.self), answer: begun
+        ) { try await $0.drain($1) },
+        Route(
+            name: "abortPhysicalServerDrain", method: .post, path: "/api/v1/physical-servers/{host}/abort-drain",
+            right: .operate,
+            summary: "Aborts a drain: what has left stays where it is, and the physical server stays closed.",
+            answer: .noContent("The drain has ended.")
+        ) { handlers, call in
+            try await handlers.administration.abortDrain(
+                of: PhysicalServerID(call.placeholder("host")), actor: call.actor)
+            return .noContent
+        },
+        Route(
+            name: "activatePhysicalServer", method: .post, path: "/api/v1/physical-servers/{host}/activate",
+            right: .operate, summary: "Lets a physical server that was drained take virtual servers again.",
+            answer: .noContent("It takes virtual servers.")
+        ) { handlers, call in
+            try await handlers.administration.activate(
                 PhysicalServerID(call.placeholder("host")), actor: call.actor)
             return .noContent
-        },
-        Route(
-            name: "listVirtualServers", method: .get, path: "/api/v1/virtual-servers", right: .read,
-            summary: "Lists the virtual servers with their hosts.",
-            answer: .json(API.Page<API.VirtualServer>.self, "All of them, by instance.")
-        ) { try await $0.listVirtualServers($1) },
-        Route(
-            name: "migrateVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/migrate",
-            right: .operate, summary: "Moves the virtual server of an instance to another physical server.",
-            body: .json(API.Migration.self), answer: begun
-        ) { try await $0.migrate($1) },
-        Route(
-            name: "abortMigration", method: .post, path: "/api/v1/virtual-servers/{instance}/abort-migration",
-            right: .operate, summary: "Aborts a migration: the virtual server stays where it is.",
-            answer: .noContent("The migration is being aborted.")
-        ) { handlers, call in
-            try await handlers.administration.abortMigration(
-                InstanceID(call.placeholder("instance")), actor: call.actor)
-            return .noContent
-        },
-        Route(
-            name: "suspendVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/suspend",
-            right: .operate, summary: "Puts an instance into maintenance and lets its virtual server stand still.",
-            answer: begun
-        ) { handlers, call in
-            try await handlers.accepted(
-                try await handlers.administration.suspend(
-                    InstanceID(call.placeholder("instance")), actor: call.actor))
-        },
-        Route(
-            name: "resumeVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/resume",
-            right: .operate, summary: "Lets a suspended virtual server go on, and gives its instance work again.",
-            answer: begun
-        ) { handlers, call in
-            try await handlers.accepted(
-                try await handlers.administration.resume(
-                    InstanceID(call.placeholder("instance")), actor: call.actor))
         },
     ]
 }
 
 extension Handlers {
+    func drain(_ call: Call) async throws -> Reply {
+        let asked = try JSON.read(API.Drain.self, from: call.body)
+        var settings = DrainSettings(partial: asked.partial ?? false)
+        if let count = asked.concurrentMigrations {
+            guard (1...2).contains(count) else {
+                throw API.Problem.invalid("concurrentMigrations is \(count); give 1 or 2.")
+            }
+            settings.concurrentMigrations = count
+        }
+        settings.migration.bandwidthMebibytesPerSecond = try bandwidth(asked.bandwidthMebibytesPerSecond)
+        return try await accepted(
+            try await administration.drain(
+                PhysicalServerID(call.placeholder("host")), settings, actor: call.actor))
+    }
+
+    private func bandwidth(_ asked: Int?) throws -> Int? {
+        guard let asked else { return nil }
+        guard (1...1_000_000).contains(asked) else {
+            throw API.Problem.invalid("bandwidthMebibytesPerSecond is \(asked); give 1 to 1000000.")
+        }
+        return asked
+    }
+
     func listPhysicalServers(_ call: Call) async throws -> Reply {
         .json(API.Page(items: await administration.physicalServers().map(API.PhysicalServer.init)))
     }
@@ -82,12 +145,7 @@ extension Handlers {
             }
             settings.maximumDowntime = .milliseconds(downtime)
         }
-        if let bandwidth = asked.bandwidthMebibytesPerSecond {
-            guard (1...1_000_000).contains(bandwidth) else {
-                throw API.Problem.invalid("bandwidthMebibytesPerSecond is \(bandwidth); give 1 to 1000000.")
-            }
-            settings.bandwidthMebibytesPerSecond = bandwidth
-        }
+        settings.bandwidthMebibytesPerSecond = try bandwidth(asked.bandwidthMebibytesPerSecond)
         return try await accepted(
             try await administration.migrate(
                 InstanceID(call.placeholder("instance")), to: asked.host.map { PhysicalServerID($0) }, settings,
@@ -100,10 +158,22 @@ extension API.PhysicalServer {
         let server = report.server
         self.init(
             id: server.id.rawValue, phase: API.HostPhase(rawValue: report.phase) ?? .unknown,
-            maintenance: server.maintenance, hypervisor: server.hypervisor, version: report.version,
+            maintenance: server.maintenance, closed: server.closed, drain: report.drain?.rawValue,
+            hypervisor: server.hypervisor, version: report.version,
             cpuMillicores: server.capacity.cpuMillicores, cpuMillicoresUsed: report.used.cpuMillicores,
             memoryBytes: server.capacity.memory.bytes, memoryBytesUsed: report.used.memory.bytes,
             virtualServers: report.virtualServers, labels: server.labels)
+    }
+}
+
+extension API.DrainPlan {
+    init(_ report: DrainReport) {
+        self.init(
+            host: report.host.rawValue,
+            steps: report.steps.map {
+                API.DrainStep(
+                    instance: $0.instance.rawValue, destination: $0.destination?.rawValue, obstacle: $0.obstacle)
+            })
     }
 }
 

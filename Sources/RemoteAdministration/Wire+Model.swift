@@ -115,7 +115,10 @@ extension API.Operation {
     init(_ model: CloudModel.Operation) {
         self.init(
             id: model.id.rawValue, kind: model.kind, actor: model.actor, service: model.service?.rawValue,
-            instance: model.instance?.rawValue, state: .init(model.state), startedAt: Moment(model.startedAt),
+            instance: model.instance?.rawValue, host: model.host?.rawValue,
+            progress: model.progress.map {
+                API.OperationProgress(done: $0.done, total: $0.total, waiting: $0.waiting)
+            }, state: .init(model.state), startedAt: Moment(model.startedAt),
             endedAt: model.endedAt.map(Moment.init), failure: model.failure)
     }
 }

@@ -66,7 +66,7 @@ struct AuditedTidings {
             upSince[instance] = nil
             upBefore[instance] = nil
         case .setConstraint, .addCredential, .revokeCredential, .shutDown, .migrate, .abortMigration, .suspend,
-            .resume, .confirmOff:
+            .resume, .confirmOff, .drainHost, .abortDrain, .activateHost:
             break
         }
     }

@@ -27,6 +27,12 @@ public enum InfrastructureEvent: Hashable, Sendable {
     case abortMigration(InstanceID, actor: String)
     case suspend(InstanceID, operation: OperationID, actor: String)
     case resume(InstanceID, operation: OperationID, actor: String)
+    /// Empty the host, which has been closed before, by live migrations.
+    case drain(PhysicalServerID, DrainSettings, operation: OperationID, actor: String)
+    /// What is on its way comes back; what has left stays where it is.
+    case abortDrain(PhysicalServerID, actor: String)
+    /// Once, after a restart: the drains that were under way.
+    case drainsRecovered([Operation])
     /// A person has seen that the host is off.
     case confirmOff(PhysicalServerID, actor: String)
     /// Something that `nextDeadline` named is due.

@@ -8,7 +8,10 @@ extension InfrastructureSupervisor {
     ) -> MigrationRefusal? {
         guard let server = servers[instance] else { return .unknownInstance(instance) }
         if server.isMigrating { return .underWay(instance) }
-        guard server.phase == .running else { return .notRunning(instance, server.phase.rawValue) }
+        // One that stands still is moved as it is, and stands still at the destination.
+        guard server.phase == .running || server.phase == .suspended else {
+            return .notRunning(instance, server.phase.rawValue)
+        }
         guard let source = hostIndex(server.placement.host), hosts[source].isConnected,
             hosts[source].health.phase == .up
         else {
@@ -26,18 +29,23 @@ extension InfrastructureSupervisor {
         return rejections.contains(nil) ? nil : .noPlace(rejections.compactMap { $0 })
     }
 
-    private func migrations(of host: PhysicalServerID) -> Int {
+    func migrations(of host: PhysicalServerID) -> Int {
         servers.values.count { $0.isMigrating && $0.mayBe(on: host) }
     }
 
     /// Why the host cannot take it over while it runs.
-    private func rejection(
-        of server: SupervisedServer, on host: PhysicalServerID, _ settings: MigrationSettings
+    /// - Parameter plan: what would be reserved by then; nil: what is, and hosts that are busy migrating count.
+    func rejection(
+        of server: SupervisedServer, on host: PhysicalServerID, _ settings: MigrationSettings,
+        in plan: ServerInventory? = nil
     ) -> PlacementRejection? {
         let request = PlacementRequest(
             service: server.identity.service, resources: server.placement.flavor.resources, rule: server.rule,
             source: server.placement.host)
-        if let rejection = inventory.rejection(of: request, on: host) { return rejection }
+        if let rejection = (plan ?? inventory).rejection(of: request, on: host) { return rejection }
+        if plan == nil, migrations(of: host) >= Self.migrationsPerHost {
+            return .busy(host: host, limit: Self.migrationsPerHost)
+        }
         guard let from = hostIndex(server.placement.host).flatMap({ hosts[$0].capabilities }),
             let to = hostIndex(host).flatMap({ hosts[$0].capabilities })
         else { return .notUsable(host: host, phase: .unknown) }
@@ -88,10 +96,12 @@ extension InfrastructureSupervisor {
         act(source, .migrate(server.name, of: instance, to: hosts[target].server, settings))
     }
 
-    private func bestDestination(for server: SupervisedServer, _ settings: MigrationSettings) -> PhysicalServerID? {
-        var free = inventory
+    func bestDestination(
+        for server: SupervisedServer, _ settings: MigrationSettings, in plan: ServerInventory? = nil
+    ) -> PhysicalServerID? {
+        var free = plan ?? inventory
         // Those that cannot take it over for other reasons than room are not asked for room.
-        for host in hosts where rejection(of: server, on: host.server.id, settings) != nil {
+        for host in hosts where rejection(of: server, on: host.server.id, settings, in: plan) != nil {
             free.setPhase(of: host.server.id, .unknown)
         }
         let request = PlacementRequest(
@@ -120,6 +130,7 @@ extension InfrastructureSupervisor {
                 "\(instance) stays on \(server.placement.host): \(error.description)",
                 ["source": server.placement.host.rawValue, "destination": destination.rawValue])
             finishOperation(instance, kind: nil, failure: error.description)
+            drainMigrationFailed(server, error.description)
         }
     }
 
@@ -155,6 +166,7 @@ extension InfrastructureSupervisor {
                 "downtimeMilliseconds": result.downtime.map { String($0.millisecondsRoundedUp) } ?? "unknown",
             ])
         finishOperation(instance, kind: nil, failure: nil)
+        drainAgain(source)
         // Asked to stop meanwhile.
         if server.phase == .stopping { act(destination, .destroy(server.name)) }
     }

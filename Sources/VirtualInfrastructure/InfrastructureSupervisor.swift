@@ -63,6 +63,9 @@ public struct InfrastructureSupervisor: Sendable {
         case .abortMigration(let instance, let actor): abortMigration(instance, actor)
         case .suspend(let instance, let operation, let actor): suspend(instance, operation, actor)
         case .resume(let instance, let operation, let actor): resume(instance, operation, actor)
+        case .drain(let host, let settings, let operation, let actor): drain(host, settings, operation, actor)
+        case .abortDrain(let host, let actor): abortDrain(host, actor)
+        case .drainsRecovered(let operations): recoverDrains(operations)
         case .confirmOff(let host, let actor): confirmOff(host, actor)
         case .deadline: break
         }
@@ -80,6 +83,7 @@ public struct InfrastructureSupervisor: Sendable {
             consider(host.listDueAt)
             consider(host.health.confirmationDue)
             consider(host.leaseEndsAt)
+            consider(host.drain?.dueAt)
         }
         for server in servers.values { consider(server.destroyAt) }
         return earliest
@@ -99,6 +103,7 @@ public struct InfrastructureSupervisor: Sendable {
             }
         }
         fenceWhatIsConfirmed()
+        drainDueHosts()
         for instance in servers.keys.sorted() {
             guard let server = servers[instance], let due = server.destroyAt, due <= now else { continue }
             servers[instance]?.destroyAt = nil

@@ -3,6 +3,8 @@ public import CloudModel
 /// Why a host is not taken, with what would have been needed.
 public enum PlacementRejection: Codable, Hashable, Sendable, CustomStringConvertible {
     case inMaintenance(host: PhysicalServerID)
+    /// It was drained, and nobody has activated it since.
+    case closed(host: PhysicalServerID)
     case notUsable(host: PhysicalServerID, phase: HostPhase)
     case missingLabel(host: PhysicalServerID, label: String, value: String)
     case notEnoughProcessor(host: PhysicalServerID, neededMillicores: Int, freeMillicores: Int)
@@ -14,10 +16,14 @@ public enum PlacementRejection: Codable, Hashable, Sendable, CustomStringConvert
     /// Guests would see another processor than the one that they were started on.
     case otherProcessor(host: PhysicalServerID, needed: String, has: String)
     case missingFeature(host: PhysicalServerID, feature: HypervisorCapabilities.Feature)
+    /// It takes part in as many migrations as it may at a time.
+    case busy(host: PhysicalServerID, limit: Int)
 
     public var description: String {
         switch self {
         case .inMaintenance(let host): "\(host) is in maintenance"
+        case .closed(let host): "\(host) is drained and not activated"
+        case .busy(let host, let limit): "\(host) takes part in \(limit) migrations, which is the limit"
         case .notUsable(let host, let phase): "\(host) is \(phase.rawValue)"
         case .missingLabel(let host, let label, let value): "\(host) has no label \(label): \(value)"
         case .notEnoughProcessor(let host, let needed, let free):
@@ -66,7 +72,7 @@ public struct ServerInventory: Sendable {
         self.hosts = hosts.sorted { $0.id < $1.id }
         phases = Array(repeating: .up, count: hosts.count)
         used = Array(repeating: .zero, count: hosts.count)
-        isOpen = self.hosts.map { !$0.maintenance }
+        isOpen = self.hosts.map(\.takesNew)
         capacityMillicores = self.hosts.map(\.capacity.cpuMillicores)
         capacityBytes = self.hosts.map(\.capacity.memory.bytes)
     }
@@ -84,7 +90,7 @@ public struct ServerInventory: Sendable {
     public mutating func setPhase(of host: PhysicalServerID, _ phase: HostPhase) {
         guard let index = index(of: host) else { return }
         phases[index] = phase
-        isOpen[index] = phase == .up && !hosts[index].maintenance
+        isOpen[index] = phase == .up && hosts[index].takesNew
     }
 
     /// What virtual servers hold of the host.
@@ -132,6 +138,7 @@ public struct ServerInventory: Sendable {
         let host = hosts[index]
         if request.source == host.id { return .isSource(host: host.id) }
         if host.maintenance { return .inMaintenance(host: host.id) }
+        if host.closed { return .closed(host: host.id) }
         if phases[index] != .up { return .notUsable(host: host.id, phase: phases[index]) }
         for label in request.rule.hostLabels.keys.sorted() where host.labels[label] != request.rule.hostLabels[label] {
             return .missingLabel(host: host.id, label: label, value: request.rule.hostLabels[label] ?? "")

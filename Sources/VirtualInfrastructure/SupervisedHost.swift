@@ -17,6 +17,8 @@ public struct SupervisedHost: Hashable, Sendable {
     /// The refusal to fence it has been told.
     var toldRefusal = false
     var fencingHasFailed = false
+    /// It is being emptied.
+    public internal(set) var drain: HostDrain?
 
     init(_ server: PhysicalServer) {
         self.server = server

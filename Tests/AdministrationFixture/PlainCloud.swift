@@ -149,7 +149,36 @@ public actor PlainCloud: CloudAdministration {
         reports.append("\(service) \(metric) \(value)")
     }
 
+    public func drainPlan(of host: PhysicalServerID, _ settings: MigrationSettings)
+        throws(AdministrationRefusal) -> DrainReport
+    {
+        try requireHost(host)
+        let steps = currentServers.map {
+            DrainReport.Step(instance: $0.identity.instance, destination: nil, obstacle: "there is no other host")
+        }
+        return DrainReport(host: host, steps: steps)
+    }
+
+    public func drain(_ host: PhysicalServerID, _ settings: DrainSettings, actor: String)
+        async throws(AdministrationRefusal) -> OperationID
+    {
+        try requireHost(host)
+        return try await operation("physical-server.drain", actor, nil, .running)
+    }
+
+    public func abortDrain(of host: PhysicalServerID, actor: String) throws(AdministrationRefusal) {
+        try requireHost(host)
+    }
+
+    public func activate(_ host: PhysicalServerID, actor: String) throws(AdministrationRefusal) {
+        try requireHost(host)
+    }
+
     public func confirmOff(_ host: PhysicalServerID, actor: String) throws(AdministrationRefusal) {
+        try requireHost(host)
+    }
+
+    private func requireHost(_ host: PhysicalServerID) throws(AdministrationRefusal) {
         guard currentHosts.contains(where: { $0.server.id == host }) else {
             throw AdministrationRefusal(.notFound, ["there is no physical server '\(host)'"])
         }
@@ -221,7 +250,7 @@ public actor PlainCloud: CloudAdministration {
     // MARK: Writing
 
     private func operation(
-        _ kind: String, _ actor: String, _ instance: InstanceID, _ state: CloudModel.Operation.State
+        _ kind: String, _ actor: String, _ instance: InstanceID?, _ state: CloudModel.Operation.State
     ) async throws(AdministrationRefusal) -> OperationID {
         operations += 1
         let id = OperationID("op-\(operations)")

@@ -159,4 +159,41 @@ import VirtualInfrastructure
         #expect(bench.controller.instances.first?.operational == .up)
         #expect(lifecycle(bench).map(\.kind) == [.start, .suspend, .resume])
     }
+
+    @Test("a drained host stays closed across a restart and a file that is applied, until it is activated")
+    func drains() throws {
+        var bench = cloud()
+        let started = try run(&bench)
+        let host = started.host
+        bench.command(.drainHost(host, DrainSettings(), operation: "op-1"))
+        let isMigrating = bench.effects.contains { if case .hypervisor(host, .migrate) = $0 { true } else { false } }
+        #expect(isMigrating)
+        func isClosed() -> Bool? { bench.controller.configuration.physicalServers.first { $0.id == host }?.closed }
+        #expect(isClosed() == true)
+        #expect(bench.operation("op-1")?.progress == OperationProgress(done: 0, total: 1))
+        // A file says nothing of it.
+        bench.command(
+            .configure(
+                CloudConfiguration(services: [Self.service], physicalServers: [Self.host("a"), Self.host("b")])))
+        #expect(isClosed() == true)
+        let stored = bench.stored
+        bench.controller = CloudController()
+        bench.send(.recovered(stored))
+        bench.send(.adoptionCompleted)
+        #expect(isClosed() == true)
+        #expect(bench.controller.infrastructure.hosts.first { $0.server.id == host }?.drain?.operation.id == "op-1")
+        // It arrived meanwhile.
+        let observed = ObservedVirtualServer(
+            name: started.definition.name, uuid: started.definition.uuid, identity: started.definition.identity,
+            state: .running, virtualCPUs: 1, memory: .mebibytes(128))
+        for id in ["a", "b"] as [PhysicalServerID] {
+            bench.send(.infrastructure(.connected(id, Self.capabilities)))
+            bench.send(.infrastructure(.listed(id, id == host ? [] : [observed])))
+        }
+        bench.pass(.seconds(15))
+        #expect(bench.operation("op-1")?.state == .succeeded)
+        bench.command(.activateHost(host))
+        #expect(isClosed() == false)
+        #expect(bench.events.contains { $0.kind == "physical-server.activated" })
+    }
 }

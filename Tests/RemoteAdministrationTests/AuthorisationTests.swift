@@ -15,6 +15,8 @@ import Testing
         "reconcile": "own",
         "closeBill": "operate", "createCredit": "operate",
         "listPhysicalServers": "read", "listVirtualServers": "read", "confirmPhysicalServerOff": "operate",
+        "planPhysicalServerDrain": "read", "drainPhysicalServer": "operate", "abortPhysicalServerDrain": "operate",
+        "activatePhysicalServer": "operate",
         "migrateVirtualServer": "operate", "abortMigration": "operate", "suspendVirtualServer": "operate",
         "resumeVirtualServer": "operate",
         "listServices": "read", "getService": "read", "getConstraints": "read", "listFailoverGroups": "read",

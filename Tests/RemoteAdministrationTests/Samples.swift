@@ -149,6 +149,7 @@ enum Samples {
         case "createConsoleSession": request.body = #"{"token":"TOKEN"}"#
         case "setPassword": request.body = #"{"password":"a long enough one"}"#
         case "migrateVirtualServer": request.body = #"{"mode":"live"}"#
+        case "drainPhysicalServer": request.body = #"{"concurrentMigrations":2,"partial":true}"#
         case "createCredit": request.body = #"{"id":"c-1","amount":"2.50","reason":"Outage"}"#
         case "createSession": request.body = #"{"token":"TOKEN"}"#
         case "applyConfiguration":

@@ -193,6 +193,24 @@ struct EmulatedHosts {
         }
     }
 
+    func instances(on host: PhysicalServerID) -> [InstanceID] {
+        supervisor.servers.values.filter { $0.placement.host == host }.map(\.instance).sorted()
+    }
+
+    var migrating: [SupervisedServer] {
+        supervisor.servers.values.filter(\.isMigrating).sorted { $0.instance < $1.instance }
+    }
+
+    mutating func declare(_ hosts: [PhysicalServer]) {
+        declared = hosts
+        tell(.configured(hosts))
+    }
+
+    /// Kinds of notifications.
+    var notices: [String] {
+        effects.compactMap { if case .notify(_, _, let kind, _, _) = $0 { kind } else { nil } }
+    }
+
     func host(of instance: InstanceID) -> PhysicalServerID? { supervisor.servers[instance]?.placement.host }
 
     var kinds: [String] {

@@ -219,12 +219,13 @@ struct OperationCommand: AsyncParsableCommand {
 
     static func table(_ operations: [API.Operation]) -> Table {
         var table = Table(
-            .left("operation"), .left("kind"), .left("state"), .left("service"), .left("instance"), .left("actor"),
-            .left("started"), .left("ended"), .left("failure"))
+            .left("operation"), .left("kind"), .left("state"), .left("service"), .left("instance"), .left("host"),
+            .left("progress"), .left("actor"), .left("started"), .left("ended"), .left("failure"))
         for operation in operations {
             table.add(
                 Table.Cell(operation.id), Table.Cell(operation.kind), Formats.state(operation),
-                Table.Cell(operation.service), Table.Cell(operation.instance), Table.Cell(operation.actor),
+                Table.Cell(operation.service), Table.Cell(operation.instance), Table.Cell(operation.host),
+                Table.Cell(operation.progress.map { "\($0.done)/\($0.total)" }), Table.Cell(operation.actor),
                 Table.Cell(Formats.time(operation.startedAt)), Table.Cell(Formats.time(operation.endedAt)),
                 Table.Cell(operation.failure.map(Table.printable)))
         }
@@ -247,7 +248,12 @@ struct OperationCommand: AsyncParsableCommand {
                     """)
             }
             try await Task.sleep(for: pollInterval)
+            let before = operation.progress
             operation = try await client.operation(operation.id)
+            if let progress = operation.progress, progress != before {
+                let waiting = progress.waiting.map { "; " + Table.printable($0) }.joined()
+                Terminal.current.progress("\(progress.done) of \(progress.total) done\(waiting)")
+            }
         }
         try options.show(operation) { table([operation]).rendered(inColour: Terminal.current.hasColour) }
         guard operation.state != .failed else {
