@@ -103,4 +103,42 @@ import Testing
             #expect(outcome.error.contains(message), "\(arguments): \(outcome.error)")
         }
     }
+
+    @Test("a metric that the service follows is reported; another is refused with what it follows")
+    func reportsAMetric() async throws {
+        try await LiveServer.run { live in
+            let done = await live.command("scaling", "report", "shop", "queue-length", "120")
+            #expect(done.code == 0, "\(done.error)")
+            #expect(await live.cloud.reports == ["shop queue-length 120"])
+            let unknown = await live.command("scaling", "report", "shop", "latency", "1")
+            #expect(unknown.code == 1)
+            #expect(unknown.error.contains("does not follow a metric 'latency'"), "\(unknown.error)")
+            let negative = await live.command("scaling", "report", "shop", "queue-length", "--", "-1")
+            #expect(negative.code == 2 && negative.error.contains("whole number from 0 on"), "\(negative.error)")
+            let auditor = await live.command("scaling", "report", "shop", "queue-length", "1", role: "auditor")
+            #expect(auditor.code != 0)
+            #expect(await live.cloud.reports.count == 1)
+        }
+    }
+
+    @Test("the last decision is explained with the sample that it was taken by, and dry runs are among them")
+    func explains() async throws {
+        try await LiveServer.run { live in
+            let none = await live.command("scaling", "explain", "shop")
+            #expect(none.code == 0 && (none.output + none.error).contains("No scaling decision"), "\(none)")
+            var transaction = ControlTransaction()
+            transaction.events = [("scaling.decided", "1"), ("scaling.decided.dry-run", "2")].map { kind, from in
+                PlatformEvent(
+                    at: Timestamp(microseconds: 1_790_000_000_000_000), kind: kind, service: "shop",
+                    summary: "shop is scaled out from \(from) to 3",
+                    details: ["from": from, "to": "3", "reason": "5 requests wait", "requestsInFlight": "7"])
+            }
+            try await live.cloud.commit(transaction)
+            let last = await live.command("scaling", "explain", "shop")
+            #expect(last.output.contains("instances before: 2") && last.output.contains("requests in flight: 7"))
+            #expect(last.output.contains("reason: 5 requests wait") && !last.output.contains("instances before: 1"))
+            let both = await live.command("scaling", "explain", "shop", "--last", "2")
+            #expect(both.output.contains("instances before: 1") && both.output.contains("instances before: 2"))
+        }
+    }
 }
