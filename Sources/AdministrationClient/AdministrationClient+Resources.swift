@@ -322,6 +322,10 @@ extension AdministrationClient {
 
     // MARK: Bills
 
+    public func budgets(of consumer: String?) async throws(ClientError) -> [API.BudgetStanding] {
+        try await list(API.BudgetStanding.self, path("budgets"), query: [("consumer", consumer)])
+    }
+
     public func bills(of consumer: String?, limit: Int) async throws(ClientError) -> [API.Bill] {
         try await list(API.Bill.self, path("bills"), query: [("consumer", consumer), ("limit", String(limit))])
     }

@@ -146,7 +146,8 @@ enum Destination {
 
 enum RouteTable {
     static let all: [Route] =
-        platform + services + instances + traffic + infrastructure + consumers + bills + configuration + operations
+        platform + services + instances + traffic + infrastructure + consumers + bills + budgets + configuration
+        + operations
         + events + usage
         + audit + integrity + notifications + administrators + console
 

@@ -195,7 +195,8 @@ import Testing
         try await walk.send(route("endConsoleSession"), ConsoleTests.path, as: nil, headers: ["Cookie": cookie])
         try await walk.send(route("proveBill"), Samples.request(route("proveBill")).path)
         for name in [
-            "rankFailedLogins", "listAuditEvents", "exportAuditEvents", "reportUsage", "listUsageRecords", "listBills",
+            "rankFailedLogins", "listAuditEvents", "exportAuditEvents", "reportUsage", "listUsageRecords",
+            "listBudgets", "listBills",
             "reconcile",
         ] {
             let path = route(name).path + (name == "rankFailedLogins" ? "" : "?consumer=globex")
