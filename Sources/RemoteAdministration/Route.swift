@@ -148,7 +148,7 @@ enum RouteTable {
     static let all: [Route] =
         platform + services + instances + traffic + infrastructure + consumers + bills + budgets + configuration
         + operations
-        + events + usage
+        + events + usage + cloudEvents
         + audit + integrity + notifications + administrators + console
 
     /// HEAD is answered as GET is, without the body.
