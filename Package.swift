@@ -101,7 +101,9 @@ let package = Package(
                 "VirtualInfrastructure", logging,
             ]),
         room("SealedBooks", ["CloudModel", "CloudPorts", "MerkleLog", logging]),
-        room("Bookkeeping", ["CloudModel", "CloudPorts", "Credentials", "MerkleLog", "PayPerUse", "SealedBooks"]),
+        room(
+            "Bookkeeping",
+            ["CloudModel", "CloudPorts", "Credentials", "MerkleLog", "PayPerUse", "SealedBooks", logging]),
         room("ConfigurationFile", ["CloudModel", yams]),
         room("AdministrationAPI"),
         room("AdministrationClient", ["AdministrationAPI"]),

@@ -7,17 +7,6 @@ extension API {
         case correction
     }
 
-    /// What is billed by its amount.
-    public enum BilledMeter: String, WireEnumeration {
-        case instanceHour = "instance-hour"
-        case vcpuSecond = "vcpu-second"
-        case gibHour = "gib-hour"
-        case request
-        case byteIn = "byte-in"
-        case byteOut = "byte-out"
-        case busySecond = "busy-second"
-    }
-
     /// Which version of FOCUS a table has.
     public enum FocusVersion: String, WireEnumeration {
         case focus12 = "1.2"
@@ -86,7 +75,7 @@ extension API {
         public var kind: BillLineKind
         public var price: String
         public var service: String?
-        public var meter: BilledMeter?
+        public var meter: String?
         public var text: String
         public var from: Moment
         public var until: Moment
@@ -101,7 +90,7 @@ extension API {
         public var corrects: String?
 
         public init(
-            kind: BillLineKind, price: String, service: String? = nil, meter: BilledMeter? = nil, text: String,
+            kind: BillLineKind, price: String, service: String? = nil, meter: String? = nil, text: String,
             from: Moment, until: Moment, quantity: String, pricedQuantity: String, pricedUnit: String,
             unitPrice: String? = nil, exactAmount: String, amount: String, inferred: Bool, hold: String? = nil,
             corrects: String? = nil
@@ -129,7 +118,8 @@ extension API {
             "kind": "What it is for.",
             "price": "The plan's price, or the credit, that it comes from.",
             "service": "Whose use it is for.",
-            "meter": "What was counted.",
+            "meter": "What was counted: `instance-hour`, `vcpu-second`, `gib-hour`, `request`, `byte-in`, `byte-out`, "
+                + "`busy-second`, or `event:NAME` of what a service counts itself.",
             "text": "In words.",
             "from": "The part of the month that it is for.",
             "until": "Its end, exclusive.",

@@ -307,6 +307,28 @@ extension AdministrationClient {
             API.UsageRecord.self, path("usage", "records"), query: filter.query + [("limit", String(limit))])
     }
 
+    /// Some of the usage records as a batch of CloudEvents, and where the rest goes on; nil at the end.
+    public func exportUsage(
+        consumer: String?, service: String?, from: String?, until: String?, after cursor: String?
+    ) async throws(ClientError) -> (batch: [UInt8], next: String?) {
+        let answer = try await send(
+            request(
+                "GET", path("usage", "export"),
+                query: [
+                    ("consumer", consumer), ("service", service), ("from", from), ("until", until),
+                    ("cursor", cursor), ("limit", String(API.maximumPageSize)),
+                ]))
+        let next = answer.headers[API.nextCursorHeader] ?? ""
+        return (answer.body, next.isEmpty ? nil : next)
+    }
+
+    /// Reports what services have counted themselves: a CloudEvent, or a batch of them, as JSON.
+    public func reportUsageEvents(_ events: [UInt8]) async throws(ClientError) -> API.UsageEventOutcome {
+        let answer = try await send(
+            request("POST", path("usage-events"), body: events, mediaType: API.cloudEventBatchMediaType))
+        return try value(API.UsageEventOutcome.self, of: answer)
+    }
+
     public func auditEvents(_ filter: AuditFilter, newest count: Int) async throws(ClientError) -> [API.AuditEvent] {
         try await list(
             API.AuditEvent.self, path("audit", "events"),
@@ -346,6 +368,10 @@ extension AdministrationClient {
     }
 
     // MARK: Bills
+
+    public func budgets(of consumer: String?) async throws(ClientError) -> [API.BudgetStanding] {
+        try await list(API.BudgetStanding.self, path("budgets"), query: [("consumer", consumer)])
+    }
 
     public func bills(of consumer: String?, limit: Int) async throws(ClientError) -> [API.Bill] {
         try await list(API.Bill.self, path("bills"), query: [("consumer", consumer), ("limit", String(limit))])

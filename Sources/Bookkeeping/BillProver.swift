@@ -121,6 +121,7 @@ struct OwnRecords: Sendable {
             query.until = bill.window.end
             events.formUnion(try await desk.database.lifecycleEvents(query))
             requests += try await desk.database.requestUsage(query).reduce(0) { $0 + $1.requests }
+            requests += try await desk.database.usageEventSums(query).reduce(0) { $0 + $1.events }
         }
         self.events = events
         omitted = requests > Int64(limit) ? requests : 0
@@ -129,6 +130,7 @@ struct OwnRecords: Sendable {
     func contains(_ record: SealedRecord) -> Bool {
         switch record {
         case .usage(let usage, _, _): omitted == 0 && recomputation.concerns(usage)
+        case .event(let event, _): omitted == 0 && recomputation.concerns(event)
         case .lifecycle(let event, _): events.contains(event)
         case .platform(let event):
             switch event.kind {

@@ -246,6 +246,7 @@ public struct BillVerification: Sendable {
     static func take(_ record: SealedRecord, into recomputation: inout BillRecomputation) {
         switch record {
         case .usage(let usage, _, _): recomputation.take(usage)
+        case .event(let event, _): recomputation.take(event)
         case .lifecycle(let event, _): recomputation.take(event)
         case .platform(let event): if let credit = Credit(event) { recomputation.take(credit) }
         case .audit: break
@@ -293,6 +294,7 @@ extension SealedRecord {
     var name: String {
         switch self {
         case .usage(let record, _, _): "request \(record.requestID)"
+        case .event(let event, _): "event \(event.id) of \(event.source)"
         case .lifecycle(let event, _): "\(event.kind.rawValue) of \(event.instance)"
         case .platform(let event): "\(event.kind) of \(event.at.rfc3339)"
         case .audit(let event, _): "login \(event.requestID)"

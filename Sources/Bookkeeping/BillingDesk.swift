@@ -13,7 +13,7 @@ public struct BillingDesk: Sendable {
     let configuration: @Sendable () async -> CloudConfiguration
     let lease: TimeSpan
     let seal: @Sendable () async throws -> [StoredSeal]
-    let now: @Sendable () -> Timestamp
+    package let now: @Sendable () -> Timestamp
 
     /// - Parameters:
     ///   - configuration: consumers, their plans, and who rents which service.

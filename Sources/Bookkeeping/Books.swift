@@ -45,6 +45,9 @@ struct Books {
             for sum in try await database.requestUsage(query(part, consumer: consumer)) {
                 use.add(MonitoredUsage(sum))
             }
+            for sum in try await database.usageEventSums(query(part, consumer: consumer)) {
+                use.add(sum.microUnits, .event(sum.meter), of: sum.service)
+            }
             uses[part] = use
         }
         return uses

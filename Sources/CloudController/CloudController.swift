@@ -32,6 +32,7 @@ public struct CloudController: Sendable {
     package var plantedDefect: PlantedControllerDefect?
     private var touched: [ServiceID] = []
     private var mustPublish = false
+    private var exhausted: [ExhaustedQuota] = []
 
     /// How long the driver may take to answer for the recovered instances.
     static let adoptionTimeout = TimeSpan.seconds(10)
@@ -66,6 +67,7 @@ public struct CloudController: Sendable {
         switch event {
         case .recovered(let state): recover(state)
         case .adoptionCompleted: releaseAdoption()
+        case .quotasExhausted(let quotas): setExhausted(quotas)
         case .instanceAdopted(let id, let incarnation):
             adoptionAnswered(id) { $0.adopted(id, incarnation, &$1) }
         case .instanceStarted(let id, let incarnation, let endpoint, let handle):
@@ -209,7 +211,7 @@ public struct CloudController: Sendable {
     private mutating func nextSnapshot() -> DataPlaneSnapshot {
         snapshot = DataPlaneSnapshot(
             generation: snapshot.generation + 1, services: supervisors.map(\.snapshot),
-            consumers: configuration.consumers)
+            consumers: configuration.consumers, exhausted: exhausted)
         return snapshot
     }
 
@@ -219,6 +221,12 @@ public struct CloudController: Sendable {
         let oldHosts = configuration.physicalServers
         configuration = new
         if hostsChanged { changeHosts(from: oldHosts, to: new.physicalServers) }
+    }
+
+    private mutating func setExhausted(_ quotas: [ExhaustedQuota]) {
+        guard quotas != exhausted else { return }
+        exhausted = quotas
+        mustPublish = true
     }
 
     /// The data plane is to be told what is true now, whatever it was told before.

@@ -25,6 +25,8 @@ public enum ControllerEvent: Hashable, Sendable {
     /// What the hypervisors report.
     case infrastructure(InfrastructureEvent)
     case command(ControllerCommand, actor: String)
+    /// All quotas that are used up now.
+    case quotasExhausted([ExhaustedQuota])
     /// A deadline that `nextDeadline` named has come; early or doubled ones change nothing.
     case deadline
 }

@@ -64,6 +64,7 @@ extension CloudConfiguration {
                     plans.contains(plan), "spec.pricePlan", "there is no PricePlan '\(plan)'",
                     "declare it, or name one that is declared")
             }
+            checkBudget(of: consumer, &collector)
             for (index, contact) in consumer.contacts.enumerated() {
                 collector.checkChannel(contact, "spec.contacts[\(index)]", hasMailRelay: hasMailRelay)
             }

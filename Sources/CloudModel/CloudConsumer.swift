@@ -9,10 +9,13 @@ public struct CloudConsumer: Codable, Hashable, Sendable {
     public var credentials: [APICredential]
     /// What the consumer pays by; nil: it is not billed.
     public var pricePlan: PricePlanID?
+    public var budget: Budget?
+    public var quota: MonthlyQuota?
 
     public init(
         id: ConsumerID, displayName: String = "", contacts: [NotificationChannel] = [],
-        entitlements: [ServiceID]? = nil, credentials: [APICredential] = [], pricePlan: PricePlanID? = nil
+        entitlements: [ServiceID]? = nil, credentials: [APICredential] = [], pricePlan: PricePlanID? = nil,
+        budget: Budget? = nil, quota: MonthlyQuota? = nil
     ) {
         self.id = id
         self.displayName = displayName
@@ -20,6 +23,8 @@ public struct CloudConsumer: Codable, Hashable, Sendable {
         self.entitlements = entitlements
         self.credentials = credentials
         self.pricePlan = pricePlan
+        self.budget = budget
+        self.quota = quota
     }
 }
 

@@ -6,8 +6,13 @@ public struct DataPlaneSnapshot: Hashable, Sendable {
     public var services: [ServiceSnapshot]
     /// Sorted by id.
     public var consumers: [CloudConsumer]
+    /// Quotas that are used up: their consumers' requests are refused until each is reset.
+    public var exhausted: [ExhaustedQuota]
 
-    public init(generation: UInt64, services: [ServiceSnapshot], consumers: [CloudConsumer]) {
+    public init(
+        generation: UInt64, services: [ServiceSnapshot], consumers: [CloudConsumer], exhausted: [ExhaustedQuota] = []
+    ) {
+        self.exhausted = exhausted
         self.generation = generation
         self.services = services
         self.consumers = consumers

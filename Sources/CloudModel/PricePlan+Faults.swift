@@ -76,7 +76,9 @@ extension Price {
 
     private func requireMeter(_ collector: inout FaultCollector, _ path: String) {
         let meters = BilledMeter.allCases.map(\.rawValue).joined(separator: ", ")
-        collector.require(meter != nil, "\(path).meter", "it does not say what it counts", "write one of \(meters)")
+        collector.require(
+            meter != nil, "\(path).meter", "it does not say what it counts",
+            "write one of \(meters), or event:NAME")
     }
 
     private func checkTiers(_ tiers: [Tier], _ collector: inout FaultCollector, _ path: String) {

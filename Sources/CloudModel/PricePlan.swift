@@ -36,27 +36,63 @@ public struct PricePlan: Codable, Hashable, Sendable {
 public typealias PricePlanID = Identifier<PricePlan>
 
 /// What can be billed by its amount.
-public enum BilledMeter: String, Codable, Hashable, Sendable, CaseIterable {
+public enum BilledMeter: RawRepresentable, Codable, Hashable, Sendable, CaseIterable {
     /// Time that instances ran; limited to one service it is that service's flavor-hour. Resource agent.
-    case instanceHour = "instance-hour"
+    case instanceHour
     /// Processor held while running: one processor for one second. Resource agent.
-    case vcpuSecond = "vcpu-second"
+    case vcpuSecond
     /// Memory held while running or suspended: 2^30 bytes for one hour. Resource agent.
-    case gibHour = "gib-hour"
+    case gibHour
     /// Requests that an instance answered. Monitoring agent.
     case request
     /// Bytes that consumers sent. Monitoring agent.
-    case byteIn = "byte-in"
+    case byteIn
     /// Bytes that consumers were sent. Monitoring agent.
-    case byteOut = "byte-out"
+    case byteOut
     /// Time that instances were busy with requests. Monitoring agent.
-    case busySecond = "busy-second"
+    case busySecond
+    /// Whatever a service counts by itself and reports as usage events, by the service's name for it.
+    case event(String)
 
-    /// Whether it comes from the resource agent, and the service's owner pays; else whoever sent the requests does.
+    /// Those that the platform counts.
+    public static let allCases: [BilledMeter] = [
+        .instanceHour, .vcpuSecond, .gibHour, .request, .byteIn, .byteOut, .busySecond,
+    ]
+
+    private static let eventPrefix = "event:"
+
+    /// As configurations and bills write it: `instance-hour`, `event:storage-gib-hour`.
+    public init?(rawValue: String) {
+        if rawValue.hasPrefix(Self.eventPrefix) {
+            let name = String(rawValue.dropFirst(Self.eventPrefix.count))
+            guard Identifier<BilledMeter>(name).isValidLabel else { return nil }
+            self = .event(name)
+        } else if let known = Self.allCases.first(where: { $0.rawValue == rawValue }) {
+            self = known
+        } else {
+            return nil
+        }
+    }
+
+    public var rawValue: String {
+        switch self {
+        case .instanceHour: "instance-hour"
+        case .vcpuSecond: "vcpu-second"
+        case .gibHour: "gib-hour"
+        case .request: "request"
+        case .byteIn: "byte-in"
+        case .byteOut: "byte-out"
+        case .busySecond: "busy-second"
+        case .event(let name): Self.eventPrefix + name
+        }
+    }
+
+    /// Whether it comes from the resource agent, and the service's owner pays; else whoever sent the requests does, or
+    /// whom the service names.
     public var isHeld: Bool {
         switch self {
         case .instanceHour, .vcpuSecond, .gibHour: true
-        case .request, .byteIn, .byteOut, .busySecond: false
+        case .request, .byteIn, .byteOut, .busySecond, .event: false
         }
     }
 }

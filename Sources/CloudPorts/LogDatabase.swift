@@ -34,6 +34,16 @@ public protocol LogDatabase: Sendable {
     func requestUsage(_ query: UsageQuery) async throws(LogDatabaseError) -> [RequestUsage]
     /// The newest first.
     func usageRecords(_ query: UsageQuery, limit: Int) async throws(LogDatabaseError) -> [StoredUsageRecord]
+    /// The oldest first, those after a place.
+    func usageRecords(_ query: UsageQuery, after place: UsageRecordPlace?, limit: Int)
+        async throws(LogDatabaseError) -> [StoredUsageRecord]
+    /// Stores what services have counted themselves: all of it in one transaction, each source and id once, or nothing
+    /// where there is a conflict.
+    func ingest(_ events: [UsageEvent]) async throws(LogDatabaseError) -> UsageEventOutcome
+    /// In order of position.
+    func usageEvents(after position: Int64, limit: Int) async throws(LogDatabaseError) -> [StoredUsageEvent]
+    /// Sums by consumer, service and meter, in that order; `period` and `instance` are not looked at.
+    func usageEventSums(_ query: UsageQuery) async throws(LogDatabaseError) -> [UsageEventSum]
     func usageRecord(_ id: RequestID) async throws(LogDatabaseError) -> StoredUsageRecord?
     /// What each instance was seen to do, by service and instance, from the single records: meant for short times.
     func requestActivity(_ query: UsageQuery) async throws(LogDatabaseError) -> [InstanceActivity]

@@ -26,9 +26,11 @@ extension ConfigurationSchema {
             Field("id", "label", required, "Names the price on bills; unique in the plan."),
             Field(
                 "meter",
-                "`instance-hour`, `vcpu-second`, `gib-hour`, `request`, `byte-in`, `byte-out`, `busy-second`", none,
-                "What it counts. The first three are paid by the service's `owner`, the others by who sends the "
-                    + "requests. Not with `flat`."),
+                "`instance-hour`, `vcpu-second`, `gib-hour`, `request`, `byte-in`, `byte-out`, `busy-second`, "
+                    + "`event:NAME`",
+                none,
+                "What it counts. The first three are paid by the service's `owner`, the next four by who sends the "
+                    + "requests, and what a service counts itself by whom it names. Not with `flat`."),
             Field(
                 "service", "name of a `CloudService`", none,
                 "Only the use of this service; without it of every service, each counted by itself."),

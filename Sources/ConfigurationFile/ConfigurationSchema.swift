@@ -173,7 +173,7 @@ extension ConfigurationSchema {
 }
 
 extension ConfigurationSchema {
-    static let consumerSections = [consumer, credential]
+    static let consumerSections = [consumer, credential, budget, quota]
 
     static let consumer = Section(
         title: "CloudConsumer: spec",
@@ -190,6 +190,25 @@ extension ConfigurationSchema {
             Field(
                 "pricePlan", "name of a `PricePlan`", none,
                 "What the consumer pays by; without it no bill is made."),
+            Field("budget", "mapping", none, "What it means to spend in a calendar month: it is told, nothing stops."),
+            Field("quota", "mapping", none, "What it may use in a calendar month: then its requests are refused."),
+        ])
+
+    static let budget = Section(
+        title: "CloudConsumer: spec.budget",
+        fields: [
+            Field("amount", "decimal", required, "In the currency of the price plan."),
+            Field(
+                "thresholds", "list of integers", "[50, 80, 100]",
+                "Percent of the amount at which the consumer's contacts and the administrators are told, once a month "
+                    + "each."),
+        ])
+
+    static let quota = Section(
+        title: "CloudConsumer: spec.quota",
+        fields: [
+            Field("requests", "integer", none, "Requests that instances answered."),
+            Field("amount", "decimal", none, "What the month's bill may come to, in the currency of the price plan."),
         ])
 
     static let credential = Section(

@@ -48,13 +48,15 @@ struct PricePlanReader {
         return name
     }
 
+    private static let meters = BilledMeter.allCases.map(\.rawValue).joined(separator: ", ")
+
     private func price(_ section: SectionReader) -> Price? {
         let id = section.requiredText("id", remedy: "name the price: id: hours-2026")
         let model = model(section)
         guard let id, let model else { return nil }
         let usual = Price(id: id, meter: nil, model: model)
         return Price(
-            id: id, meter: section.choice("meter", BilledMeter.self),
+            id: id, meter: section.choice("meter", BilledMeter.self, remedy: "write \(Self.meters), or event:NAME"),
             service: section.text("service").map { ServiceID($0) }, model: model,
             free: section.decimal("free") ?? usual.free, minimum: section.decimal("minimum") ?? usual.minimum,
             from: section.time("from"), until: section.time("until"))

@@ -93,7 +93,21 @@ struct ConsumerReader {
             id: name, displayName: spec.text("displayName") ?? "",
             contacts: ChannelReader(spec: spec).channels("contacts") ?? [],
             entitlements: spec.texts("entitlements")?.map { ServiceID($0) }, credentials: credentials(),
-            pricePlan: spec.text("pricePlan").map { PricePlanID($0) })
+            pricePlan: spec.text("pricePlan").map { PricePlanID($0) }, budget: budget(), quota: quota())
+    }
+
+    private func budget() -> Budget? {
+        guard let section = spec.subsection("budget", ConfigurationSchema.budget) else { return nil }
+        guard let amount = section.requiredDecimal("amount", remedy: "say how much: amount: 100.00") else { return nil }
+        return Budget(
+            amount: amount,
+            thresholds: section.texts("thresholds").map { $0.map { Int($0) ?? 0 } } ?? Budget.usualThresholds)
+    }
+
+    private func quota() -> MonthlyQuota? {
+        guard let section = spec.subsection("quota", ConfigurationSchema.quota) else { return nil }
+        return MonthlyQuota(
+            requests: section.integer("requests").map { Int64($0) }, amount: section.decimal("amount"))
     }
 
     private func credentials() -> [APICredential] {

@@ -102,6 +102,20 @@ extension ResourceTree {
         spec.add("entitlements", consumer.entitlements.map { .list($0.map { .text($0.rawValue) }) })
         spec.add("credentials", list: consumer.credentials.map(credential))
         spec.add("pricePlan", text: consumer.pricePlan?.rawValue)
+        if let budget = consumer.budget {
+            spec.add("budget") { mapping in
+                mapping.add("amount", .plain(budget.amount.description))
+                mapping.add("thresholds", budget.thresholds, default: Budget.usualThresholds) { thresholds in
+                    .list(thresholds.map { .plain("\($0)") })
+                }
+            }
+        }
+        if let quota = consumer.quota {
+            spec.add("quota") { mapping in
+                mapping.add("requests", quota.requests.map { .plain("\($0)") })
+                mapping.add("amount", quota.amount.map { .plain($0.description) })
+            }
+        }
         return spec.tree
     }
 

@@ -86,6 +86,11 @@ struct SectionReader {
         scalar(key, "a decimal number", "write 12 or 0.05: 18 digits at most, 12 of them decimals") { ExactDecimal($0) }
     }
 
+    func requiredDecimal(_ key: String, remedy: String) -> ExactDecimal? {
+        guard requiredValue(key, remedy: remedy) != nil else { return nil }
+        return decimal(key)
+    }
+
     func port(_ key: String) -> UInt16? {
         scalar(key, "a port", "give a number from 1 to 65535") {
             ScalarText.wholeNumber($0).flatMap(UInt16.init(exactly:))

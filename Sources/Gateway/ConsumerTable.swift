@@ -55,6 +55,9 @@ package final class ConsumerTable: @unchecked Sendable {
     private let wordsPerRow: Int
     /// By `ConsumerKey`.
     private let placementHashes: UnsafeMutableBufferPointer<UInt64>
+    /// By `ConsumerKey`; empty as a rule.
+    private let exhausted: [UInt32: QuotaRefusal]
+    private let hasExhausted: Bool
     /// By service: whether callers without a key are let in.
     private let anonymousAccess: UnsafeMutableBufferPointer<Bool>
 
@@ -94,6 +97,15 @@ package final class ConsumerTable: @unchecked Sendable {
                         expiresAt: credential.expiresAt?.microseconds ?? .max))
             }
         }
+        var exhausted: [UInt32: QuotaRefusal] = [:]
+        for quota in snapshot.exhausted {
+            let key = UInt32(registry.key(of: quota.consumer).rawValue)
+            // Of two, the one that lasts longer.
+            if let other = exhausted[key], other.resetsAt >= quota.resetsAt { continue }
+            exhausted[key] = QuotaRefusal(quota)
+        }
+        self.exhausted = exhausted
+        hasExhausted = !exhausted.isEmpty
         consumers = registry.consumers
         placementHashes = .allocate(capacity: consumers.count)
         _ = placementHashes.initialize(fromContentsOf: consumers.map(Self.placementHash))
@@ -113,6 +125,13 @@ package final class ConsumerTable: @unchecked Sendable {
         entitlements.deallocate()
         anonymousAccess.deallocate()
         placementHashes.deallocate()
+    }
+
+    /// The consumer's quota that is used up, until it is reset; nil as a rule.
+    @inline(__always)
+    package func exhaustedQuota(of consumer: ConsumerKey, at now: Timestamp) -> QuotaRefusal? {
+        guard hasExhausted, let quota = exhausted[UInt32(consumer.rawValue)], now < quota.resetsAt else { return nil }
+        return quota
     }
 
     /// Places the consumer under consistent hashing: the same in every process (FNV-1a of the name).

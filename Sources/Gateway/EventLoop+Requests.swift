@@ -142,7 +142,7 @@ extension EventLoop {
         client.pointee.exchange.consumer = caller.consumer
         client.pointee.exchange.flags.insert(.billable)
         if service.pointee.settings.hasLoginRules { beginAudit(client, service, parser, head, path) }
-        guard passesLimits(client, service, parser) else { return }
+        guard passesQuota(client, caller), passesLimits(client, service, parser) else { return }
         client.pointee.input.start += headLength
         admit(client, service, caller, parser, head)
     }
@@ -241,6 +241,20 @@ extension EventLoop {
         guard let digests = client.pointee.certificate else { return nil }
         let bytes = UnsafeRawPointer(digests)
         return PresentedCertificate(certificate: KeyDigest(bytes: bytes), subject: KeyDigest(bytes: bytes + 32))
+    }
+
+    /// Whether the consumer has something left; false after having answered 429.
+    @inline(__always)
+    private func passesQuota(_ client: Client, _ caller: IdentifiedCaller) -> Bool {
+        let now = client.pointee.exchange.receivedAt
+        let quota = state.pointee.consumers._withUnsafeGuaranteedRef { $0.exhaustedQuota(of: caller.consumer, at: now) }
+        guard let quota else { return true }
+        skipHead(client)
+        var problem = problem(.quotaExhausted, client)
+        problem.quota = quota
+        problem.retryAfterSeconds = quota.retryAfterSeconds(at: now)
+        refuse(client, problem, .rejected)
+        return false
     }
 
     /// What is refused before a place is asked for; false after having answered.

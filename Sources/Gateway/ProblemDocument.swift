@@ -18,6 +18,7 @@ package enum ProblemKind: UInt8, CaseIterable, Sendable {
     case expectationFailed
     case misdirectedRequest
     case limitReached
+    case quotaExhausted
     case headTooLarge
     case notImplemented
     case badGateway
@@ -47,7 +48,8 @@ private struct ProblemText {
 /// without allocating.
 ///
 /// Members beyond the RFC's: `remedy` (what the caller can do), `service`, `requestID`; where a constraint refused the
-/// request `constraint`, `limit`, `current`; `retryAfterSeconds` as in the Retry-After field; `maximumWaitSeconds`, the
+/// request `constraint`, `limit`, `current`; where a quota is used up `quota`, `limit`, `used`, `balance`, `currency`,
+/// `resetsAt`; `retryAfterSeconds` as in the Retry-After field; `maximumWaitSeconds`, the
 /// longest wait that `Prefer: wait` may ask for.
 package struct ProblemDocument {
     /// The buffer that always suffices for `writeBody`.
@@ -69,6 +71,7 @@ package struct ProblemDocument {
     package var maximumWaitSeconds = 0
     /// Where a consumer asks for a limit to be changed: a URL or an address, of which the first 256 bytes are shown.
     package var changeContact: String?
+    package var quota: QuotaRefusal?
 
     package init(
         _ kind: ProblemKind, detail: StaticString? = nil, service: ServiceID? = nil, requestID: RequestID? = nil
@@ -137,7 +140,8 @@ package struct ProblemDocument {
             .notImplemented, .overloaded, .shuttingDown, .versionNotSupported:
             true
         case .ambiguousPath, .missingCredential, .invalidCredential, .expiredCredential, .revokedCredential,
-            .notEntitled, .noRoute, .expectationFailed, .misdirectedRequest, .limitReached, .badGateway,
+            .notEntitled, .noRoute, .expectationFailed, .misdirectedRequest, .limitReached, .quotaExhausted,
+            .badGateway,
             .untrustedInstance, .noInstance, .queueFull, .queueTimeout, .unmeterable, .gatewayTimeout:
             false
         }
@@ -192,6 +196,7 @@ package struct ProblemDocument {
             writer.write("\"")
         }
         writeConstraint(into: &writer)
+        writeQuota(into: &writer)
         if retryAfterSeconds > 0 { writer.writeMember(",\"retryAfterSeconds\":", retryAfterSeconds) }
         if maximumWaitSeconds > 0 { writer.writeMember(",\"maximumWaitSeconds\":", maximumWaitSeconds) }
         writer.write("}\n")
@@ -205,6 +210,24 @@ package struct ProblemDocument {
         writer.write("\"")
         writer.writeMember(",\"limit\":", limit)
         writer.writeMember(",\"current\":", current)
+    }
+
+    /// Figures as text: amounts are decimals, which JSON's numbers are not.
+    private func writeQuota(into writer: inout ByteWriter) {
+        guard let quota else { return }
+        writer.write(quota.kind == .requests ? ",\"quota\":\"requests-per-month\"" : ",\"quota\":\"amount-per-month\"")
+        for (name, value) in [
+            (",\"limit\":\"", quota.limit), (",\"used\":\"", quota.used), (",\"balance\":\"", quota.balance),
+            (",\"resetsAt\":\"", quota.resetsAtText),
+        ] as [(StaticString, String)] {
+            writer.write(name)
+            writer.writeEscaped(value, atMost: 64)
+            writer.write("\"")
+        }
+        guard let currency = quota.currency else { return }
+        writer.write(",\"currency\":\"")
+        writer.writeEscaped(currency, atMost: 3)
+        writer.write("\"")
     }
 
     private func writeRemedy(_ text: ProblemText, into writer: inout ByteWriter) {
@@ -246,7 +269,7 @@ extension ProblemDocument {
         case .missingCredential, .invalidCredential, .expiredCredential, .revokedCredential, .notEntitled:
             callerText(of: kind)
         case .malformedRequest, .ambiguousPath, .noRoute, .requestTimeout, .lengthRequired, .contentTooLarge,
-            .targetTooLong, .expectationFailed, .misdirectedRequest, .limitReached, .headTooLarge:
+            .targetTooLong, .expectationFailed, .misdirectedRequest, .limitReached, .quotaExhausted, .headTooLarge:
             requestText(of: kind)
         case .notImplemented, .badGateway, .untrustedInstance, .noInstance, .queueFull, .queueTimeout, .overloaded,
             .unmeterable, .shuttingDown, .gatewayTimeout, .versionNotSupported:
@@ -331,6 +354,11 @@ extension ProblemDocument {
                 status: 429, slug: "limit-reached", title: "Workload limit reached",
                 detail: "Admitting the request would exceed a limit of the service's workload.",
                 remedy: "Try again later.")
+        case .quotaExhausted:
+            ProblemText(
+                status: 429, slug: "quota-exhausted", title: "Quota used up",
+                detail: "The consumer has used up its quota of this month.",
+                remedy: "Wait until the quota is reset, or ask the cloud's administrator to raise spec.quota.")
         case .headTooLarge:
             ProblemText(
                 status: 431, slug: "header-fields-too-large", title: "Request header fields too large",

@@ -5,7 +5,7 @@ import GRDB
 enum Schema {
     /// "CWLD": marks the file as a Cloudwright log database (https://www.sqlite.org/pragma.html#pragma_application_id).
     static let applicationID = 0x4357_4C44
-    static let version = 3
+    static let version = 4
 
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -23,6 +23,10 @@ enum Schema {
         migrator.registerMigration("3") { database in
             try database.execute(sql: bills)
             for table in ["bill", "credit"] { try database.execute(sql: appendOnly(table)) }
+        }
+        migrator.registerMigration("4") { database in
+            try database.execute(sql: usageEvents)
+            try database.execute(sql: appendOnly("usage_event"))
         }
         return migrator
     }
@@ -167,6 +171,16 @@ enum Schema {
         ) AS sums
         WHERE usage_hour.hour = sums.hour AND usage_hour.consumer = sums.consumer
             AND usage_hour.service = sums.service AND usage_hour.instance = sums.instance;
+        """
+
+    /// What services have counted themselves, in millionths of a unit.
+    private static let usageEvents = """
+        CREATE TABLE usage_event (
+            position INTEGER PRIMARY KEY, source TEXT NOT NULL, id TEXT NOT NULL, type TEXT NOT NULL,
+            consumer TEXT NOT NULL, service TEXT NOT NULL, meter TEXT NOT NULL, micro_units INTEGER NOT NULL,
+            at INTEGER NOT NULL, stored_at INTEGER NOT NULL, UNIQUE (source, id)
+        ) STRICT;
+        CREATE INDEX usage_event_consumer ON usage_event (consumer, at);
         """
 
     private static let control = """

@@ -88,6 +88,20 @@ public struct LeafContent: Sendable {
         put(Int64(event.inferred ? 1 : 0))
     }
 
+    /// `position` is the event's place in the books.
+    public init(_ event: UsageEvent, position: Int64) {
+        self.init(kind: 5)
+        put(position)
+        put(event.source)
+        put(event.id)
+        put(event.type)
+        put(event.consumer.rawValue)
+        put(event.service.rawValue)
+        put(event.meter)
+        put(event.microUnits)
+        put(event.at.microseconds)
+    }
+
     public var hash: MerkleHash { .leaf(bytes) }
 
     // MARK: Fields

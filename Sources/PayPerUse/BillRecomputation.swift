@@ -46,6 +46,20 @@ public struct BillRecomputation: Sendable {
         }
     }
 
+    public func concerns(_ event: UsageEvent) -> Bool {
+        event.consumer == bill.consumer
+            && months.contains { $0.bill.window.start <= event.at && event.at < $0.bill.window.end }
+    }
+
+    public mutating func take(_ event: UsageEvent) {
+        guard event.consumer == bill.consumer else { return }
+        for month in months.indices {
+            for window in months[month].windows where window.start <= event.at && event.at < window.end {
+                months[month].use[window, default: MeteredUse()].add(event)
+            }
+        }
+    }
+
     public mutating func take(_ event: LifecycleEvent) {
         if event.owner == bill.consumer { events.insert(event) }
     }

@@ -37,10 +37,15 @@ public struct MeteredUse: Hashable, Sendable {
         add(Int128(usage.busyMicroseconds), .busySecond, of: usage.service)
     }
 
+    /// What a service has counted itself.
+    public mutating func add(_ event: UsageEvent) {
+        add(Int128(event.microUnits), .event(event.meter), of: event.service)
+    }
+
     public static func + (left: Self, right: Self) -> Self {
         var sum = left
         for service in right.services {
-            for meter in BilledMeter.allCases { sum.add(right.counts(meter, of: service), meter, of: service) }
+            for (meter, amount) in right.counts[service] ?? [:] { sum.add(amount, meter, of: service) }
         }
         sum.inferred.formUnion(right.inferred)
         return sum

@@ -2,14 +2,14 @@ public import CloudModel
 
 extension BilledMeter {
     /// How many of what the books count make one unit: microseconds, millicore-microseconds, byte-microseconds,
-    /// requests or bytes.
+    /// requests or bytes; millionths of what a service counts itself.
     public var countsPerUnit: Int128 {
         switch self {
         case .instanceHour: 3_600_000_000
         case .vcpuSecond: 1_000 * 1_000_000
         case .gibHour: 1_073_741_824 * 3_600_000_000
         case .request, .byteIn, .byteOut: 1
-        case .busySecond: 1_000_000
+        case .busySecond, .event: 1_000_000
         }
     }
 
@@ -22,6 +22,7 @@ extension BilledMeter {
         case .request: "Requests"
         case .byteIn, .byteOut: "Bytes"
         case .busySecond: "Seconds"
+        case .event(let name): name
         }
     }
 

@@ -78,7 +78,7 @@ extension Reconciliation {
         case .instanceHour: 1
         case .vcpuSecond: Int128(resources.cpuMillicores ?? 0)
         case .gibHour: Int128(resources.memory?.bytes ?? 0)
-        case .request, .byteIn, .byteOut, .busySecond: 0
+        case .request, .byteIn, .byteOut, .busySecond, .event: 0
         }
     }
 

@@ -68,7 +68,7 @@ extension RouteTable {
 
 extension Handlers {
     /// Reads the books for bills and reconciliation.
-    private var desk: BillingDesk {
+    var desk: BillingDesk {
         let administration = administration
         return BillingDesk(
             database: database, configuration: { await administration.configuration() },

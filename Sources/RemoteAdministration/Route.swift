@@ -146,8 +146,9 @@ enum Destination {
 
 enum RouteTable {
     static let all: [Route] =
-        platform + services + instances + traffic + infrastructure + consumers + bills + configuration + operations
-        + events + usage
+        platform + services + instances + traffic + infrastructure + consumers + bills + budgets + configuration
+        + operations
+        + events + usage + cloudEvents
         + audit + integrity + notifications + administrators + console
 
     /// HEAD is answered as GET is, without the body.

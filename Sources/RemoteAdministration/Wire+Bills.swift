@@ -18,7 +18,7 @@ extension API.BillLine {
     init(_ line: BillLine, in bill: Bill) {
         self.init(
             kind: .init(line.kind), price: line.key.price, service: line.key.service?.rawValue,
-            meter: line.meter.map { .init($0) }, text: line.text, from: Moment(line.window.start),
+            meter: line.meter?.rawValue, text: line.text, from: Moment(line.window.start),
             until: Moment(line.window.end), quantity: line.quantity, pricedQuantity: line.pricedQuantity,
             pricedUnit: line.pricedUnit, unitPrice: line.unitPrice?.description, exactAmount: line.exactAmount,
             amount: bill.money(line.minorUnits).amount, inferred: line.isInferred, hold: line.hold,

@@ -19,7 +19,7 @@ public struct PayPerUseBill: Sendable {
         let bill = try await context.eventually("a line for instances' time and one for requests") {
             let bill = try await context.administration.bill(of: consumer, month: nil)
             let meters = Set(bill.lines.compactMap(\.meter))
-            return meters.isSuperset(of: [.instanceHour, .request, .byteOut]) ? bill : nil
+            return meters.isSuperset(of: ["instance-hour", "request", "byte-out"]) ? bill : nil
         }
         let found = try await context.administration.reconciliation(
             consumer: consumer, month: bill.month, from: nil, until: nil)

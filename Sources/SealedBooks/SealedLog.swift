@@ -8,6 +8,8 @@ public enum SealedLog: Hashable, Sendable {
     case auditEvents
     /// The resource agent's events.
     case lifecycle
+    /// What services have counted themselves.
+    case usageEvents
     /// The records of one source in the order of their numbers.
     case usage(source: String)
     /// Usage records that came after higher numbers of their source, in the order of their arrival.
@@ -24,7 +26,7 @@ public enum SealedLog: Hashable, Sendable {
     static let batch = 2_000
 
     public static func all(of database: any LogDatabase) async throws(LogDatabaseError) -> [SealedLog] {
-        [.auditEvents, .platformEvents, .lifecycle, .lateUsage]
+        [.auditEvents, .platformEvents, .lifecycle, .usageEvents, .lateUsage]
             + (try await database.usageSources()).map { .usage(source: $0) }
     }
 
@@ -33,6 +35,7 @@ public enum SealedLog: Hashable, Sendable {
         case .platformEvents: "platform-events"
         case .auditEvents: "audit"
         case .lifecycle: "lifecycle"
+        case .usageEvents: "usage-events"
         case .usage(let source): "usage/\(source)"
         case .lateUsage: "usage-late"
         }
@@ -44,6 +47,7 @@ public enum SealedLog: Hashable, Sendable {
         case "platform-events": self = .platformEvents
         case "audit": self = .auditEvents
         case "lifecycle": self = .lifecycle
+        case "usage-events": self = .usageEvents
         case "usage-late": self = .lateUsage
         default:
             guard name.hasPrefix("usage/") else { return nil }
@@ -72,6 +76,10 @@ public enum SealedLog: Hashable, Sendable {
             return try await database.storedLifecycleEvents(after: position, limit: Self.batch).map {
                 Leaf(at: $0.position, .lifecycle($0.event, position: $0.position))
             }
+        case .usageEvents:
+            return try await database.usageEvents(after: position, limit: Self.batch).map {
+                Leaf(at: $0.position, .event($0.event, position: $0.position))
+            }
         case .usage(let source):
             return try await database.usageRecords(
                 ofSource: source, after: UInt64(clamping: position), limit: Self.batch
@@ -96,6 +104,7 @@ public enum SealedRecord: Codable, Hashable, Sendable {
     case audit(AuditEvent, position: Int64)
     case lifecycle(LifecycleEvent, position: Int64)
     case usage(UsageRecord, source: String, sequence: UInt64)
+    case event(UsageEvent, position: Int64)
 
     init(_ stored: StoredUsageRecord) {
         self = .usage(stored.record, source: stored.source, sequence: stored.sequence)
@@ -106,6 +115,7 @@ public enum SealedRecord: Codable, Hashable, Sendable {
         case .platform(let event): LeafContent(event).hash
         case .audit(let event, let position): LeafContent(event, position: position).hash
         case .lifecycle(let event, let position): LeafContent(event, position: position).hash
+        case .event(let event, let position): LeafContent(event, position: position).hash
         case .usage(let record, let source, let sequence):
             LeafContent(record, source: source, sequence: sequence).hash
         }

@@ -35,7 +35,8 @@ struct Cloudwright: AsyncParsableCommand {
                     Top.self, TimelineCommand.self, EventCommand.self, IncidentCommand.self, NotificationCommand.self,
                     UsageCommand.self, AuditCommand.self,
                 ]),
-            CommandGroup(name: "Money", subcommands: [BillCommand.self, Verify.self, Reconcile.self]),
+            CommandGroup(
+                name: "Money", subcommands: [BillCommand.self, Verify.self, BudgetCommand.self, Reconcile.self]),
         ])
 
     static func main() async {

@@ -1,4 +1,5 @@
 import AuditMonitor
+import Bookkeeping
 import CloudModel
 import CloudPorts
 import ControlPlane
@@ -65,6 +66,7 @@ struct Platform: Sendable {
             healthOfAgents: {
                 ["usage-ingestion": ingestion.health, "seals": sealer.health, "audit-watch": watch.health]
             }, logger: logger)
+        let budgets = makeBudgetWatch(settings, controlPlane, sealer: sealer, clock: clock, logger: logger)
         let server = AdministrationServer(
             administration: controlPlane,
             settings: AdministrationServer.Settings(
@@ -87,7 +89,7 @@ struct Platform: Sendable {
         try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
         let tasks = [
             Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
-            Task { await sealer.run() }, Task { await watch.run() },
+            Task { await sealer.run() }, Task { await watch.run() }, Task { await budgets.run() },
             Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
         try announce(options, gateway: gateway, administration: address, logger: logger)
@@ -116,6 +118,17 @@ struct Platform: Sendable {
     func reload() {
         gateway.reopenAccessLog()
         CertificateWatch(gateway: gateway, logger: logger).reload(onlyIfChanged: false)
+    }
+
+    private static func makeBudgetWatch(
+        _ settings: PlatformSettings, _ controlPlane: ControlPlane, sealer: LogSealer, clock: PlatformClock,
+        logger: Logger
+    ) -> BudgetWatch {
+        BudgetWatch(
+            desk: BillingDesk(
+                database: controlPlane.logDatabase, configuration: { await controlPlane.configuration() },
+                lease: settings.instanceLease, seal: { try await sealer.sealNow() }, now: { clock.now() }),
+            exhausted: { await controlPlane.submit(.quotasExhausted($0)) }, logger: logger)
     }
 
     private static func makeWatch(

@@ -47,6 +47,18 @@ public final class SwitchableLogDatabase: LogDatabase {
     public func usageRecords(_ query: UsageQuery, limit: Int) async throws(LogDatabaseError) -> [StoredUsageRecord] {
         try await present.usageRecords(query, limit: limit)
     }
+    public func usageRecords(_ query: UsageQuery, after place: UsageRecordPlace?, limit: Int)
+        async throws(LogDatabaseError) -> [StoredUsageRecord]
+    { try await present.usageRecords(query, after: place, limit: limit) }
+    public func ingest(_ events: [UsageEvent]) async throws(LogDatabaseError) -> UsageEventOutcome {
+        try await present.ingest(events)
+    }
+    public func usageEvents(after position: Int64, limit: Int) async throws(LogDatabaseError) -> [StoredUsageEvent] {
+        try await present.usageEvents(after: position, limit: limit)
+    }
+    public func usageEventSums(_ query: UsageQuery) async throws(LogDatabaseError) -> [UsageEventSum] {
+        try await present.usageEventSums(query)
+    }
     public func usageRecord(_ id: RequestID) async throws(LogDatabaseError) -> StoredUsageRecord? {
         try await present.usageRecord(id)
     }

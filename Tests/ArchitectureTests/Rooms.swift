@@ -118,7 +118,10 @@ enum House {
         // bill is proven by the sealed logs that it was computed from.
         Room(
             "Bookkeeping", .outer,
-            ["CloudModel", "CloudPorts", "Credentials", "Foundation", "MerkleLog", "PayPerUse", "SealedBooks"]),
+            [
+                "CloudModel", "CloudPorts", "Credentials", "Foundation", "Logging", "MerkleLog", "PayPerUse",
+                "SealedBooks", "Synchronization",
+            ]),
         Room("AdministrationAPI", .outer, ["Foundation"]),
         // The web console's files, put into the program by the C compiler.
         Room("CConsole", .shim),

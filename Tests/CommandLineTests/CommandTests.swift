@@ -181,6 +181,40 @@ import cloudwright
         }
     }
 
+    @Test("usage goes out and comes in as CloudEvents")
+    func cloudEvents() async throws {
+        try await LiveServer.run { live in
+            let completed = LiveServer.now()
+            let usage = UsageRecord(
+                requestID: RequestID(high: 4, low: 2), consumer: "acme", service: "shop", instance: "shop-1",
+                outcome: .completed, status: 200, bytesIn: 1, bytesOut: 2, receivedAt: completed,
+                forwardedAt: completed, completedAt: completed)
+            _ = try await live.database.ingest(SpoolBatch(source: "g/0", firstSequence: 1, records: [.usage(usage)]))
+            let out = await live.command("usage", "export", "--consumer", "acme")
+            let line = try JSONSerialization.jsonObject(with: Data(out.output.utf8)) as? [String: Any]
+            #expect(line?["specversion"] as? String == "1.0" && line?["subject"] as? String == "acme", "\(out.error)")
+            #expect(line?["id"] as? String == usage.requestID.description)
+            let file = live.directory.appendingPathComponent("events.json")
+            let text = """
+                [{"specversion":"1.0","id":"1","source":"/s","type":"t","subject":"acme","time":"2026-11-01T00:00:00Z",
+                "data":{"service":"shop","meter":"storage","quantity":"2"}}]
+                """
+            try Data(text.utf8).write(to: file)
+            #expect((await live.command("usage", "push", file.path)).output == "1 stored, 0 known before\n")
+            #expect((await live.command("usage", "push", file.path)).output == "0 stored, 1 known before\n")
+            try Data(text.replacing("\"2\"", with: "\"3\"").utf8).write(to: file)
+            let conflict = await live.command("usage", "push", file.path)
+            #expect(conflict.code == 1 && conflict.error.contains("reported before with other content"))
+        }
+    }
+
+    @Test("budgets show where everybody stands")
+    func budgets() async throws {
+        try await LiveServer.run { live in
+            #expect((await live.command("budget")).error.contains("No consumer has a budget or a quota"))
+        }
+    }
+
     @Test("logins are exported in the formats of others, part by part to the end")
     func auditExport() async throws {
         try await LiveServer.run { live in

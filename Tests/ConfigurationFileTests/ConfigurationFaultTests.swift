@@ -277,6 +277,13 @@ import Testing
             "credential 'a' is the same key"
         ),
         ("key: cw_secret", "unknown key 'key' in spec"),
+        ("budget: {amount: 1}", "an amount of money needs a price plan"),
+        ("quota: {amount: 1}", "an amount of money needs a price plan"),
+        ("budget: {}", "'spec.budget.amount' is missing"),
+        ("budget: {amount: 1, thresholds: [50, 50]}", "are no thresholds"),
+        ("budget: {amount: 1, thresholds: []}", "are no thresholds"),
+        ("quota: {}", "the quota limits nothing"),
+        ("quota: {requests: 0}", "0 is out of range"),
     ])
     func aConsumersFaults(_ spec: String, _ message: String) {
         let faults = Sample.faults(Sample.cloud + Sample.document("CloudConsumer", "acme", spec))

@@ -143,7 +143,9 @@ enum Full {
                         APICredential(
                             id: "k1", kind: .certificate, prefix: "cw_1", digest: String(repeating: "a", count: 64),
                             expiresAt: Timestamp(microseconds: 1_900_000_000_000_001), revoked: true)
-                    ], pricePlan: "gold"),
+                    ], pricePlan: "gold",
+                    budget: Budget(amount: ExactDecimal(100), thresholds: [10, 90]),
+                    quota: MonthlyQuota(requests: 1_000, amount: ExactDecimal(7))),
                 CloudConsumer(id: "globex", entitlements: []),
             ],
             failoverGroups: [
@@ -323,7 +325,7 @@ enum Full {
         case "CloudService: spec.loginRules[]": return replace("[{path: /l,", "[{\(value), path: /l,")
         case "CloudService: spec.loginRules[].success":
             return replace("principal: basic}", "principal: basic, success: {\(value)}}")
-        case "CloudConsumer: spec.credentials[]": return { $0 }
+        case "CloudConsumer: spec.credentials[]", "CloudConsumer: spec.budget": return { $0 }
         case "PricePlan: spec": return replace("currency: EUR", "currency: EUR\n  \(value)")
         case "PricePlan: spec.prices[]": return replace("{id: a,", "{\(value), id: a,")
         case "PricePlan: spec.prices[].tiers[]": return replace("[{price: 1}]", "[{\(value), price: 1}]")

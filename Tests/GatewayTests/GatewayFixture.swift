@@ -20,6 +20,8 @@ final class GatewayFixture: Sendable {
     private let directory: String
     /// Consumers beside alice and bob, from the next `apply` on.
     let moreConsumers = Mutex<[CloudConsumer]>([])
+    /// Quotas that are used up, from the next `apply` on.
+    let exhausted = Mutex<[ExhaustedQuota]>([])
     private let generation = Mutex<UInt64>(0)
     private let stored = Mutex<[SpoolRecord]>([])
 
@@ -89,7 +91,7 @@ final class GatewayFixture: Sendable {
                 consumers: [
                     CloudConsumer(id: "alice", credentials: [Self.credential("a", Self.key)]),
                     CloudConsumer(id: "bob", entitlements: [], credentials: [Self.credential("b", Self.otherKey)]),
-                ] + moreConsumers.withLock { $0 }))
+                ] + moreConsumers.withLock { $0 }, exhausted: exhausted.withLock { $0 }))
     }
 
     private static func credential(_ id: CredentialID, _ key: String) -> APICredential {

@@ -51,6 +51,22 @@ import Testing
         #expect(Set(types).count == ProblemKind.allCases.count)
     }
 
+    @Test func anExhaustedQuotaIsNamed() throws {
+        var problem = ProblemDocument(.quotaExhausted, service: "web")
+        let resetsAt = Timestamp(microseconds: 1_796_083_200_000_000)
+        problem.quota = QuotaRefusal(
+            ExhaustedQuota(
+                consumer: "acme", kind: .amount, limit: 10_000, used: 10_250, currency: Currency("EUR"),
+                resetsAt: resetsAt))
+        let body = try body(problem)
+        #expect(body["quota"] as? String == "amount-per-month" && body["limit"] as? String == "100.00")
+        #expect(body["used"] as? String == "102.50" && body["balance"] as? String == "-2.50")
+        #expect(body["currency"] as? String == "EUR" && body["resetsAt"] as? String == resetsAt.rfc3339)
+        let quota = try #require(problem.quota)
+        #expect(quota.retryAfterSeconds(at: resetsAt - .microseconds(1)) == 1)
+        #expect(quota.retryAfterSeconds(at: resetsAt - .seconds(90)) == 90)
+    }
+
     @Test(arguments: ConstraintKind.allCases)
     func aReachedLimitIsNamed(_ kind: ConstraintKind) throws {
         var problem = ProblemDocument(.limitReached, service: "web")

@@ -22,7 +22,7 @@ public struct LogDatabaseContract: Sendable, CustomStringConvertible {
 
     public static let all: [LogDatabaseContract] =
         controlChecks + eventChecks + ingestChecks + usageChecks + lifecycleChecks + auditChecks + outboxChecks
-        + sealChecks + administrationChecks + billChecks
+        + sealChecks + usageEventChecks + administrationChecks + billChecks
 }
 
 /// A promise of the port that was not kept.

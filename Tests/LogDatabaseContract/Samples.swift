@@ -110,4 +110,13 @@ public enum Samples {
             failoverGroups: [FailoverGroup(id: "pair", service: "shop", mode: .activePassive)],
             administratorChannels: [.log, .webhook(url: "https://example.org/hook", secretFile: "/etc/s")])
     }
+
+    public static func usageEvent(
+        _ id: String, source: String = "/shop", meter: String = "storage", microUnits: Int64 = 1_500_000,
+        at: Timestamp = start
+    ) -> UsageEvent {
+        UsageEvent(
+            source: source, id: id, type: "storage.used", consumer: "acme", service: "shop", meter: meter,
+            microUnits: microUnits, at: at)
+    }
 }

@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct SchemaTests {
     /// Dumps of databases as each released version wrote them.
-    private static let goldenDumps = [1, 2, 3]
+    private static let goldenDumps = [1, 2, 3, 4]
 
     private func dump(ofVersion version: Int) throws -> String {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("Golden")
@@ -60,6 +60,7 @@ import Testing
             "platform_event": "summary", "usage_record": "bytes_in", "audit_event": "principal",
             "lifecycle_event": "at",
             "record_gap": "records", "record_conflict": "offered", "bill": "total", "credit": "amount",
+            "usage_event": "micro_units",
         ]
         for (table, column) in tables {
             for statement in ["UPDATE \(table) SET \(column) = \(column)", "DELETE FROM \(table)"] {
@@ -108,6 +109,7 @@ import Testing
             try database.execute(
                 sql: """
                     ALTER TABLE usage_hour DROP COLUMN aborted; DROP TABLE bill; DROP TABLE credit;
+                    DROP TABLE usage_event; DELETE FROM grdb_migrations WHERE identifier = '4';
                     DROP INDEX record_conflict_stored; DELETE FROM grdb_migrations WHERE identifier = '3';
                     """)
         }
@@ -197,6 +199,9 @@ enum GoldenContent {
         return transaction
     }
 
+    /// What schema 4 has besides.
+    private static let event = [Samples.usageEvent("nul\u{0}")]
+
     static func write(to database: SQLiteLogDatabase) async throws {
         try await database.commit(try books())
         try await database.commit(transaction)
@@ -205,6 +210,7 @@ enum GoldenContent {
         var other = Samples.usage(1)
         other.status = 500
         try await database.ingest(Samples.batch(1, [.usage(other)]))
+        _ = try await database.ingest(event)
         try await database.record(Samples.audit(50, service: "administration"))
         try await database.heartbeat(["shop-1"], at: Samples.start)
         try await database.store(administrator)
@@ -218,6 +224,7 @@ enum GoldenContent {
         #expect(try await database.bills(BillQuery()) == books.bills)
         #expect(
             try await database.credits(of: "acme", from: .epoch, until: .distantFuture) == books.credits)
+        #expect(try await database.usageEvents(after: 0, limit: 9).map(\.event) == (version >= 4 ? event : []))
         let state = try await database.recoveredState()
         #expect(state.configuration == transaction.configuration)
         #expect(state.instances == transaction.instances)

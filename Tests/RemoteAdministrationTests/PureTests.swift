@@ -64,7 +64,6 @@ import Testing
         ) {
             #expect(Set(Model.allCases.map(\.rawValue)) == Set(Wire.allCases.map(\.rawValue)), "\(model)")
         }
-        check(BilledMeter.self, API.BilledMeter.self)
         check(BillLine.Kind.self, API.BillLineKind.self)
         check(FocusExport.Version.self, API.FocusVersion.self)
         check(UsageDifference.Cause.self, API.DifferenceCause.self)

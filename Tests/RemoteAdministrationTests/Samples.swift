@@ -150,6 +150,11 @@ enum Samples {
         case "setPassword": request.body = #"{"password":"a long enough one"}"#
         case "migrateVirtualServer": request.body = #"{"mode":"live"}"#
         case "drainPhysicalServer": request.body = #"{"concurrentMigrations":2,"partial":true}"#
+        case "reportUsageEvents":
+            request.body = """
+                {"specversion":"1.0","id":"e-1","source":"/shop","type":"storage","subject":"acme",\
+                "time":"2026-09-21T14:13:20Z","data":{"service":"shop","meter":"storage","quantity":"1.5"}}
+                """
         case "createCredit": request.body = #"{"id":"c-1","amount":"2.50","reason":"Outage"}"#
         case "createSession": request.body = #"{"token":"TOKEN"}"#
         case "applyConfiguration":

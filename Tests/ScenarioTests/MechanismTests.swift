@@ -70,13 +70,13 @@ extension Scenarios {
                 func hours(_ report: API.UsageReport) -> Double {
                     report.resourceAgent.reduce(0) { $0 + Double($1.runningMicroseconds) } / 3_600_000_000
                 }
-                let time = try #require(outcome.bill.lines.first { $0.meter == .instanceHour })
+                let time = try #require(outcome.bill.lines.first { $0.meter == "instance-hour" })
                 let quantity = try #require(Double(time.quantity))
                 #expect(hours(before) <= quantity + 1e-9 && quantity <= hours(after) + 1e-9)
-                let requests = try #require(outcome.bill.lines.first { $0.meter == .request })
+                let requests = try #require(outcome.bill.lines.first { $0.meter == "request" })
                 let own = after.monitoringAgent.filter { $0.consumer == "bob" }
                 #expect(requests.quantity == String(own.reduce(0) { $0 + $1.requests }))
-                let traffic = try #require(outcome.bill.lines.first { $0.meter == .byteOut })
+                let traffic = try #require(outcome.bill.lines.first { $0.meter == "byte-out" })
                 #expect(traffic.quantity == String(own.reduce(0) { $0 + $1.bytesOut }))
                 #expect(outcome.reconciliation.holds.isEmpty && outcome.bill.closedAt == nil)
                 #expect(outcome.table.split(separator: "\r\n").count == outcome.bill.lines.count + 1)

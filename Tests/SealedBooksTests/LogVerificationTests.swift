@@ -48,6 +48,7 @@ private final class SealedDatabase {
                     at: Samples.start, resources: ResourceLimits(cpuMillicores: 500))
             ]
             try await database.commit(transaction)
+            _ = try await database.ingest([Samples.usageEvent("\(step)")])
             if step < 3 { await sealer.seal() }
         }
     }
@@ -78,7 +79,10 @@ private final class SealedDatabase {
         let sealed = try SealedDatabase()
         try await sealed.fill()
         let findings = try await sealed.findings(witnessed: true)
-        #expect(Set(findings.keys) == ["audit", "lifecycle", "platform-events", "usage-late", "usage/gateway-1/0"])
+        #expect(
+            Set(findings.keys) == [
+                "audit", "lifecycle", "platform-events", "usage-events", "usage-late", "usage/gateway-1/0",
+            ])
         for finding in findings.values { #expect(finding.fault == nil, "\(finding.log)") }
         #expect(findings["audit"]?.records == 4)
         #expect(findings["audit"]?.sealed == 3)
@@ -126,6 +130,9 @@ private final class SealedDatabase {
         ("lifecycle", "UPDATE lifecycle_event SET at = at - 1 WHERE position = 2"),
         ("lifecycle", "UPDATE lifecycle_event SET owner = NULL WHERE position = 1"),
         ("lifecycle", "UPDATE lifecycle_event SET cpu_millicores = 600 WHERE position = 3"),
+        ("usage-events", "UPDATE usage_event SET micro_units = micro_units + 1 WHERE position = 2"),
+        ("usage-events", "UPDATE usage_event SET consumer = 'globex' WHERE position = 1"),
+        ("usage-events", "DELETE FROM usage_event WHERE position = 3"),
         ("lifecycle", "DELETE FROM lifecycle_event WHERE position = 3"),
     ]
 

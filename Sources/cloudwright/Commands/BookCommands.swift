@@ -5,7 +5,7 @@ import ArgumentParser
 struct UsageCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "usage", abstract: "What was used, as the pay-per-use monitor stored it.",
-        subcommands: [Report.self, Records.self])
+        subcommands: [Report.self, Records.self, Export.self, Push.self])
 
     enum Agent: String, ExpressibleByArgument, CaseIterable {
         case resource, monitoring, both

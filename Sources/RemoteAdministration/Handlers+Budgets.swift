@@ -1,0 +1,35 @@
+import AdministrationAPI
+import Bookkeeping
+import CloudModel
+
+extension RouteTable {
+    static let budgets: [Route] = [
+        Route(
+            name: "listBudgets", method: .get, path: "/api/v1/budgets", right: .own,
+            summary: "Shows what consumers with a budget or a quota have used this month; a consumer sees its own.",
+            query: [QueryParameter("consumer", "Only this consumer's.")],
+            answer: .json(API.Page<API.BudgetStanding>.self, "In the order of the configuration."), refusals: [403]
+        ) { try await $0.listBudgets($1) }
+    ]
+}
+
+extension Handlers {
+    func listBudgets(_ call: Call) async throws -> Reply {
+        let standings = try await desk.standings(of: try visibleConsumer(call))
+        return .json(API.Page(items: standings.map(API.BudgetStanding.init)))
+    }
+}
+
+extension API.BudgetStanding {
+    init(_ standing: ConsumerStanding) {
+        self.init(
+            consumer: standing.consumer.rawValue, month: standing.month.description,
+            resetsAt: Moment(standing.window.end), currency: standing.spent?.currency.code,
+            spent: standing.spent?.amount, budget: standing.budgetAmount?.amount, percent: standing.percent,
+            thresholds: standing.budget?.thresholds ?? [], reached: standing.reached, requests: standing.requests,
+            quotaRequests: standing.quota?.requests,
+            quotaAmount: standing.quota?.amount.flatMap { amount in
+                standing.spent.flatMap { Money(amount, $0.currency) }
+            }?.amount, exhausted: standing.exhausted.map(\.kind.rawValue))
+    }
+}
