@@ -141,6 +141,9 @@ enum Full {
                     recoveryAttempts: 0)
             ],
             pricePlans: [pricePlan].compactMap { $0 }, physicalServers: hosts,
+            rebalancing: RebalancingSettings(
+                automation: .full, interval: .seconds(31), imbalancePercent: 7, cooldown: .seconds(32),
+                migrationsPerHost: 3, migrationsPerCluster: 9),
             administratorChannels: [.webhook(url: "http://h", secretFile: nil)]))
 }
 
@@ -286,7 +289,7 @@ enum Full {
         let (path, service) = ("routes: [{path: /}]\n  process: {command", "loginRules: [{path: /l,")
         switch title {
         case "Cloud: spec": return replace("spec: {}", "spec: {\(value)}")
-        case "Cloud: spec.gateway", "Cloud: spec.administration":
+        case "Cloud: spec.gateway", "Cloud: spec.administration", "Cloud: spec.rebalancing":
             return replace("spec: {}", "spec: {\(title.dropFirst(12)): {\(value)}}")
         case "Cloud: spec.gateway.listeners[]", "Cloud: spec.gateway.listeners[].tls",
             "Cloud: spec.gateway.listeners[].tls.clientCertificates":
