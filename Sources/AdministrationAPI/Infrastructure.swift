@@ -218,4 +218,68 @@ extension API {
             "obstacle": "Why it would stay.",
         ]
     }
+
+    /// How much is done about uneven load without being asked.
+    public enum RebalancingAutomation: String, WireEnumeration {
+        case manual
+        case partial
+        case full
+    }
+
+    /// What would make the load of the physical servers even.
+    public struct RebalancePlan: WireType {
+        public var automation: RebalancingAutomation
+        public var beforePercent: Int
+        public var afterPercent: Int
+        public var moves: [RebalanceMove]
+        public var operation: String?
+
+        public init(
+            automation: RebalancingAutomation, beforePercent: Int, afterPercent: Int, moves: [RebalanceMove],
+            operation: String? = nil
+        ) {
+            self.automation = automation
+            self.beforePercent = beforePercent
+            self.afterPercent = afterPercent
+            self.moves = moves
+            self.operation = operation
+        }
+
+        public static let summary = "What would make the load of the physical servers even."
+        public static let fields = [
+            "automation": "How much is done without being asked.",
+            "beforePercent": "The standard deviation of the hosts' load now, in percent of a host.",
+            "afterPercent": "What it would be after the migrations.",
+            "moves": "The migrations, in the order in which they would be made.",
+            "operation": "The rebalancing that is under way; absent where none is.",
+        ]
+    }
+
+    /// One migration of a rebalancing.
+    public struct RebalanceMove: WireType {
+        public var instance: String
+        public var source: String
+        public var destination: String
+        public var durationMilliseconds: Int64
+        public var afterPercent: Int
+
+        public init(
+            instance: String, source: String, destination: String, durationMilliseconds: Int64, afterPercent: Int
+        ) {
+            self.instance = instance
+            self.source = source
+            self.destination = destination
+            self.durationMilliseconds = durationMilliseconds
+            self.afterPercent = afterPercent
+        }
+
+        public static let summary = "One migration of a rebalancing."
+        public static let fields = [
+            "instance": "The service instance that is moved.",
+            "source": "Where it is.",
+            "destination": "Where it would go.",
+            "durationMilliseconds": "What the migration is expected to take.",
+            "afterPercent": "The standard deviation of the hosts' load after it, in percent of a host.",
+        ]
+    }
 }

@@ -152,6 +152,18 @@ extension AdministrationClient {
         _ = try await send(request("POST", path("physical-servers", host, "abort-drain")))
     }
 
+    public func rebalancePlan() async throws(ClientError) -> API.RebalancePlan {
+        try await get(API.RebalancePlan.self, path("rebalancing"))
+    }
+
+    public func rebalance() async throws(ClientError) -> API.Operation {
+        try value(API.Operation.self, of: try await send(request("POST", path("rebalancing"))))
+    }
+
+    public func abortRebalancing() async throws(ClientError) {
+        _ = try await send(request("POST", path("rebalancing", "abort")))
+    }
+
     public func activate(physicalServer host: String) async throws(ClientError) {
         _ = try await send(request("POST", path("physical-servers", host, "activate")))
     }

@@ -17,7 +17,7 @@ extension CloudController {
             case let member?: member.isManaged ? nil : .notManaged(instance)
             }
         case .migrate, .abortMigration, .suspend, .resume, .confirmOff: refusal(ofMoving: command)
-        case .drainHost, .abortDrain, .activateHost: refusal(ofMaintaining: command)
+        case .drainHost, .abortDrain, .activateHost, .rebalance, .abortRebalancing: refusal(ofMaintaining: command)
         case .shutDown: nil
         }
     }
@@ -58,7 +58,8 @@ extension CloudController {
             guard let service = serviceOfInstance[id] else { return }
             supervise(service) { $0.restart(id, operation, actor: actor, &$1) }
         case .migrate, .abortMigration, .suspend, .resume, .confirmOff: carryOut(moving: command, actor: actor)
-        case .drainHost, .abortDrain, .activateHost: carryOut(maintaining: command, actor: actor)
+        case .drainHost, .abortDrain, .activateHost, .rebalance, .abortRebalancing:
+            carryOut(maintaining: command, actor: actor)
         case .shutDown: shutDown(actor: actor)
         }
     }
@@ -77,8 +78,9 @@ extension CloudController {
         case .resume(let target, let operation): (instance, id, kind) = (target, operation, "virtual-server.resume")
         case .drainHost(let target, _, let operation):
             (instance, host, id, kind) = (nil, target, operation, "physical-server.drain")
+        case .rebalance(let operation): (instance, id, kind) = (nil, operation, "physical-server.rebalance")
         case .configure, .setConstraint, .addCredential, .revokeCredential, .abortMigration, .confirmOff, .abortDrain,
-            .activateHost, .shutDown:
+            .activateHost, .abortRebalancing, .shutDown:
             return
         }
         context.write(

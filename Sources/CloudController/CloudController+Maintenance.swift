@@ -1,10 +1,15 @@
 import CloudModel
 import VirtualInfrastructure
 
-/// Taking physical servers out of use and back: the configuration keeps whether one is closed, so that a restart and a
-/// file that is applied keep it too.
+/// Taking physical servers out of use and back, and making their load even. The configuration keeps whether one is
+/// closed, so that a restart and a file that is applied keep it too.
 extension CloudController {
     func refusal(ofMaintaining command: ControllerCommand) -> CommandRefusal? {
+        switch command {
+        case .rebalance: return infrastructure.refusalOfRebalancing.map(CommandRefusal.notRebalanced)
+        case .abortRebalancing: return infrastructure.rebalance == nil ? .notRebalanced(.notUnderWay) : nil
+        default: break
+        }
         let refusal: DrainRefusal? =
             switch command {
             case .drainHost(let host, let settings, _): infrastructure.refusal(ofDraining: host, settings)
@@ -22,6 +27,8 @@ extension CloudController {
             setClosed(true, host)
             tellInfrastructure(.drain(host, settings, operation: operation, actor: actor))
         case .abortDrain(let host): tellInfrastructure(.abortDrain(host, actor: actor))
+        case .rebalance(let operation): tellInfrastructure(.rebalance(operation: operation, actor: actor))
+        case .abortRebalancing: tellInfrastructure(.abortRebalancing(actor: actor))
         case .activateHost(let host):
             tellInfrastructure(.abortDrain(host, actor: actor))
             setClosed(false, host)

@@ -220,6 +220,9 @@ public struct CloudController: Sendable {
         let hostsChanged = new.physicalServers != configuration.physicalServers
         let oldHosts = configuration.physicalServers
         configuration = new
+        if new.rebalancing != infrastructure.rebalancing {
+            tellInfrastructure(.rebalancingConfigured(new.rebalancing))
+        }
         if hostsChanged { changeHosts(from: oldHosts, to: new.physicalServers) }
     }
 

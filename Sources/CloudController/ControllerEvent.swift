@@ -66,6 +66,9 @@ public enum ControllerCommand: Hashable, Sendable {
     case abortDrain(PhysicalServerID)
     /// It takes virtual servers again.
     case activateHost(PhysicalServerID)
+    /// Make the load of the physical servers even by live migrations.
+    case rebalance(operation: OperationID)
+    case abortRebalancing
     /// A person has seen that the physical server is off: what ran on it may be started elsewhere.
     case confirmOff(PhysicalServerID)
     /// The platform stops in an orderly way: every instance that is ours is stopped, and nothing is started any more
@@ -87,6 +90,7 @@ public enum CommandRefusal: Error, Hashable, Sendable {
     case hostAnswers(PhysicalServerID)
     case notMigrated(MigrationRefusal)
     case notDrained(DrainRefusal)
+    case notRebalanced(RebalanceRefusal)
 }
 
 public struct RecoveredState: Codable, Hashable, Sendable {
@@ -152,6 +156,7 @@ extension CommandRefusal {
     /// Of a command that was accepted and has become impossible before its turn.
     func reason(for instance: InstanceID?) -> String {
         if case .notMigrated(let refusal) = self { return refusal.description }
+        if case .notRebalanced(let refusal) = self { return refusal.description }
         if case .notDrained(let refusal) = self { return refusal.reasons.joined(separator: "; ") }
         return "\(instance?.rawValue ?? "it") is not there any more, or is not ours to restart"
     }

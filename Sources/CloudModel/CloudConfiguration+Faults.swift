@@ -11,6 +11,7 @@ extension CloudConfiguration {
         for (index, channel) in administratorChannels.enumerated() {
             cloud.checkChannel(channel, "spec.notifications[\(index)]", hasMailRelay: hasMailRelay)
         }
+        rebalancing.check(&cloud)
         return cloud.faults + serviceFaults() + consumerFaults(hasMailRelay: hasMailRelay) + groupFaults()
             + pricePlanFaults() + hostFaults()
     }

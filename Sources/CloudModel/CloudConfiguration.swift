@@ -7,13 +7,15 @@ public struct CloudConfiguration: Codable, Hashable, Sendable {
     public var pricePlans: [PricePlan]
     /// The machines with hypervisors that virtual servers are placed on.
     public var physicalServers: [PhysicalServer]
+    /// How their load is kept even.
+    public var rebalancing: RebalancingSettings
     /// Who is told of what concerns the operator.
     public var administratorChannels: [NotificationChannel]
 
     public init(
         services: [CloudService] = [], consumers: [CloudConsumer] = [], failoverGroups: [FailoverGroup] = [],
         pricePlans: [PricePlan] = [], physicalServers: [PhysicalServer] = [],
-        administratorChannels: [NotificationChannel] = [.log]
+        rebalancing: RebalancingSettings = .init(), administratorChannels: [NotificationChannel] = [.log]
     ) {
         self.services = services.sorted { $0.id < $1.id }
         self.consumers = consumers.sorted { $0.id < $1.id }
@@ -21,9 +23,10 @@ public struct CloudConfiguration: Codable, Hashable, Sendable {
         self.pricePlans = pricePlans.sorted { $0.id < $1.id }
         self.administratorChannels = administratorChannels
         self.physicalServers = physicalServers.sorted { $0.id < $1.id }
+        self.rebalancing = rebalancing
     }
 
-    /// What an earlier version stored has neither price plans nor physical servers.
+    /// What an earlier version stored has no price plans, physical servers, or rebalancing.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         services = try container.decode([CloudService].self, forKey: .services)
@@ -31,6 +34,7 @@ public struct CloudConfiguration: Codable, Hashable, Sendable {
         failoverGroups = try container.decode([FailoverGroup].self, forKey: .failoverGroups)
         pricePlans = try container.decodeIfPresent([PricePlan].self, forKey: .pricePlans) ?? []
         physicalServers = try container.decodeIfPresent([PhysicalServer].self, forKey: .physicalServers) ?? []
+        rebalancing = try container.decodeIfPresent(RebalancingSettings.self, forKey: .rebalancing) ?? .init()
         administratorChannels = try container.decode([NotificationChannel].self, forKey: .administratorChannels)
     }
 }

@@ -22,6 +22,17 @@ extension CloudConfiguration {
     }
 }
 
+extension RebalancingSettings {
+    func check(_ collector: inout FaultCollector) {
+        let path = "spec.rebalancing"
+        collector.check(interval, in: .seconds(10)...(.hours(24)), "\(path).interval")
+        collector.check(imbalancePercent, in: 1...100, "\(path).imbalancePercent")
+        collector.check(cooldown, in: .zero...(.hours(24)), "\(path).cooldown")
+        collector.check(migrationsPerHost, in: 1...64, "\(path).migrationsPerHost")
+        collector.check(migrationsPerCluster, in: 1...1_000, "\(path).migrationsPerCluster")
+    }
+}
+
 extension PhysicalServer {
     fileprivate func check(_ collector: inout FaultCollector) {
         collector.require(

@@ -50,6 +50,11 @@ public protocol CloudAdministration: Sendable {
         async throws(AdministrationRefusal) -> OperationID
     /// What has left stays where it is; the operation ends as failed, and the host stays closed.
     func abortDrain(of host: PhysicalServerID, actor: String) async throws(AdministrationRefusal)
+    /// What would make the load of the hosts even, as things are now.
+    func rebalancePlan() async -> RebalanceReport
+    /// Makes the moves of the plan. Refused where there are none.
+    func rebalance(actor: String) async throws(AdministrationRefusal) -> OperationID
+    func abortRebalancing(actor: String) async throws(AdministrationRefusal)
     /// The host takes virtual servers again; a drain of it is aborted.
     func activate(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal)
     /// The administrator has seen that the physical server is off.

@@ -71,6 +71,49 @@ public struct DrainReport: Hashable, Sendable {
     }
 }
 
+/// What would make the load of the physical servers even.
+public struct RebalanceReport: Hashable, Sendable {
+    public struct Move: Hashable, Sendable {
+        public var instance: InstanceID
+        public var source: PhysicalServerID
+        public var destination: PhysicalServerID
+        /// What its migration is expected to take.
+        public var duration: TimeSpan
+        /// The imbalance after it.
+        public var afterPercent: Double
+
+        public init(
+            instance: InstanceID, source: PhysicalServerID, destination: PhysicalServerID, duration: TimeSpan,
+            afterPercent: Double
+        ) {
+            self.instance = instance
+            self.source = source
+            self.destination = destination
+            self.duration = duration
+            self.afterPercent = afterPercent
+        }
+    }
+
+    public var automation: RebalancingSettings.Automation
+    /// The standard deviation of the hosts' load, in percent of a host.
+    public var beforePercent: Double
+    public var afterPercent: Double
+    public var moves: [Move]
+    /// The rebalancing that is under way; nil where none is.
+    public var operation: OperationID?
+
+    public init(
+        automation: RebalancingSettings.Automation, beforePercent: Double, afterPercent: Double, moves: [Move],
+        operation: OperationID?
+    ) {
+        self.automation = automation
+        self.beforePercent = beforePercent
+        self.afterPercent = afterPercent
+        self.moves = moves
+        self.operation = operation
+    }
+}
+
 /// Switches physical servers off.
 public protocol Fencing: Sendable {
     /// Runs the program to its end, for a bounded time. Nil where it says that the physical server is off.

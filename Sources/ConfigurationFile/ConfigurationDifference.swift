@@ -87,8 +87,9 @@ extension ConfigurationDocument {
         -> [ResourceDifference]
     {
         let cloud = fields(
-            .cloud, .spec(of: old.settings, channels: old.configuration.administratorChannels),
-            .spec(of: new.settings, channels: new.configuration.administratorChannels))
+            .cloud,
+            .spec(of: old.settings, channels: old.configuration.administratorChannels, old.configuration.rebalancing),
+            .spec(of: new.settings, channels: new.configuration.administratorChannels, new.configuration.rebalancing))
         var all = cloud
         if old.settings.name != new.settings.name {
             all.insert(
@@ -136,7 +137,9 @@ extension ConfigurationDocument {
 
     private static func effect(_ kind: ResourceKind, _ path: String) -> FieldDifference.Effect {
         switch kind {
-        case .cloud: path.hasPrefix("spec.notifications") ? .immediate : .atPlatformRestart
+        case .cloud:
+            path.hasPrefix("spec.notifications") || path.hasPrefix("spec.rebalancing")
+                ? .immediate : .atPlatformRestart
         case .service:
             path.hasPrefix("spec.process.") || path.hasPrefix("spec.virtualServer.") ? .atInstanceStart : .immediate
         case .consumer, .failoverGroup, .pricePlan, .physicalServer: .immediate

@@ -8,7 +8,7 @@ extension ConfigurationDocument {
         var documents = [
             Self.document(
                 .cloud, settings.name,
-                .spec(of: settings, channels: configuration.administratorChannels))
+                .spec(of: settings, channels: configuration.administratorChannels, configuration.rebalancing))
         ]
         documents += Self.documents(of: configuration)
         return Self.text(documents)

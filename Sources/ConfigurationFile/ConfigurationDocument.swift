@@ -35,6 +35,7 @@ private struct FileReader {
     let context: ReadingContext
     private var settings: PlatformSettings?
     private var channels: [NotificationChannel] = [.log]
+    private var rebalancing = RebalancingSettings()
     private var services: [CloudService] = []
     private var consumers: [CloudConsumer] = []
     private var groups: [FailoverGroup] = []
@@ -150,6 +151,7 @@ private struct FileReader {
             let reader = CloudReader(name: name, spec: spec)
             settings = reader.settings()
             channels = reader.channels()
+            rebalancing = reader.rebalancing()
         case .service: services.append(ServiceReader(name: ServiceID(name), spec: spec).read())
         case .consumer: consumers.append(ConsumerReader(name: ConsumerID(name), spec: spec).read())
         case .physicalServer:
@@ -164,7 +166,7 @@ private struct FileReader {
     func result() throws(ConfigurationFaults) -> ConfigurationDocument {
         let configuration = CloudConfiguration(
             services: services, consumers: consumers, failoverGroups: groups, pricePlans: plans, physicalServers: hosts,
-            administratorChannels: channels)
+            rebalancing: rebalancing, administratorChannels: channels)
         if settings == nil, !declared.keys.contains(where: { $0.hasPrefix("Cloud/") }) {
             context.beginDocument(firstLine: 0)
             context.fault(

@@ -37,6 +37,26 @@ extension ConfigurationSchema {
                     + "operator sees to that, with a watchdog)."),
         ])
 
+    static let rebalancing = Section(
+        title: "Cloud: spec.rebalancing",
+        fields: [
+            Field(
+                "automation", "`manual`, `partial`, `full`", "manual",
+                "`manual` proposes migrations; `partial` puts new virtual servers where the measured load is least; "
+                    + "`full` migrates those that run, too."),
+            Field("interval", "duration", "5m", "Between two looks at the load."),
+            Field(
+                "imbalancePercent", "integer, percent of a host", "20",
+                "The standard deviation of the hosts' load that begins it; it ends at half of that."),
+            Field(
+                "cooldown", "duration", "10m",
+                "A virtual server that was moved stays for so long, and a migration has to pay for itself within it."),
+            Field(
+                "migrationsPerHost", "integer", "2",
+                "Migrations that a host takes part in at a time, whoever asks for them."),
+            Field("migrationsPerCluster", "integer", "5", "Migrations at a time in all."),
+        ])
+
     static let virtualServer = Section(
         title: "CloudService: spec.virtualServer",
         fields: [

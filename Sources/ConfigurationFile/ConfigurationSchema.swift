@@ -91,7 +91,7 @@ package enum ConfigurationSchema {
 extension ConfigurationSchema {
     static let cloudSections =
         [cloud, gateway, accessLog, listener, listenerTLS, certificate, clientCertificates]
-        + [administration, smtp, channel, webhook, audit]
+        + [administration, smtp, rebalancing, channel, webhook, audit]
 
     static let cloud = Section(
         title: "Cloud: spec",
@@ -103,6 +103,7 @@ extension ConfigurationSchema {
             Field("administration", "mapping", none, "How administrators reach the platform."),
             Field("smtp", "mapping", none, "The relay that mail goes through; without it there is no mail."),
             Field("notifications", "list of channels", "[log]", "Who is told of what concerns the operator."),
+            Field("rebalancing", "mapping", none, "How the load of the physical servers is kept even."),
             Field(
                 "instanceLease", "duration", "1m",
                 "How long an instance is taken to run after its last heartbeat: the bound of a lost stop in "

@@ -34,6 +34,18 @@ struct CloudReader {
 
     func channels() -> [NotificationChannel] { ChannelReader(spec: spec).channels("notifications") ?? [.log] }
 
+    func rebalancing() -> RebalancingSettings {
+        let usual = RebalancingSettings()
+        guard let section = spec.subsection("rebalancing", ConfigurationSchema.rebalancing) else { return usual }
+        return RebalancingSettings(
+            automation: section.choice("automation", RebalancingSettings.Automation.self) ?? usual.automation,
+            interval: section.duration("interval") ?? usual.interval,
+            imbalancePercent: section.integer("imbalancePercent") ?? usual.imbalancePercent,
+            cooldown: section.duration("cooldown") ?? usual.cooldown,
+            migrationsPerHost: section.integer("migrationsPerHost") ?? usual.migrationsPerHost,
+            migrationsPerCluster: section.integer("migrationsPerCluster") ?? usual.migrationsPerCluster)
+    }
+
     private func accessLog(_ gateway: SectionReader) -> AccessLogSettings? {
         guard let section = gateway.subsection("accessLog", ConfigurationSchema.accessLog),
             let target = section.requiredText("target", remedy: "say where to write: target: stdout, or a file's path")

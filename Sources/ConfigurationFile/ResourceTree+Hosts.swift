@@ -20,6 +20,16 @@ extension ResourceTree {
         return spec.tree
     }
 
+    static func add(_ rebalancing: RebalancingSettings, to mapping: inout MappingBuilder) {
+        let usual = RebalancingSettings()
+        mapping.add("automation", rebalancing.automation, default: usual.automation)
+        mapping.add("interval", rebalancing.interval, default: usual.interval)
+        mapping.add("imbalancePercent", rebalancing.imbalancePercent, default: usual.imbalancePercent)
+        mapping.add("cooldown", rebalancing.cooldown, default: usual.cooldown)
+        mapping.add("migrationsPerHost", rebalancing.migrationsPerHost, default: usual.migrationsPerHost)
+        mapping.add("migrationsPerCluster", rebalancing.migrationsPerCluster, default: usual.migrationsPerCluster)
+    }
+
     private static func add(texts: [String: String], to mapping: inout MappingBuilder) {
         for name in texts.keys.sorted() { mapping.add(name, text: texts[name]) }
     }

@@ -1,7 +1,9 @@
 import CloudModel
 
 extension ResourceTree {
-    static func spec(of settings: PlatformSettings, channels: [NotificationChannel]) -> ResourceTree {
+    static func spec(
+        of settings: PlatformSettings, channels: [NotificationChannel], _ rebalancing: RebalancingSettings
+    ) -> ResourceTree {
         let usual = PlatformSettings(name: settings.name)
         var spec = MappingBuilder()
         spec.add("dataDirectory", settings.dataDirectory, default: usual.dataDirectory) { .text($0) }
@@ -25,6 +27,7 @@ extension ResourceTree {
         }
         if let relay = settings.mailRelay { spec.add("smtp") { add(relay, to: &$0) } }
         spec.add("notifications", channels, default: [.log]) { .list($0.map(channel)) }
+        spec.add("rebalancing") { add(rebalancing, to: &$0) }
         spec.add("instanceLease", settings.instanceLease, default: usual.instanceLease)
         spec.add("witnessFile", text: settings.witnessFile)
         spec.add("audit") { audit in

@@ -105,6 +105,22 @@ extension ControlPlane: CloudAdministration {
         try await carryOut(.abortDrain(host), actor: actor)
     }
 
+    public func rebalancePlan() -> RebalanceReport {
+        RebalanceReport(
+            controller.infrastructure.rebalancePlan, automation: controller.configuration.rebalancing.automation,
+            operation: controller.infrastructure.rebalance?.operation.id)
+    }
+
+    public func rebalance(actor: String) async throws(AdministrationRefusal) -> OperationID {
+        let operation = newOperationID()
+        try await carryOut(.rebalance(operation: operation), actor: actor)
+        return operation
+    }
+
+    public func abortRebalancing(actor: String) async throws(AdministrationRefusal) {
+        try await carryOut(.abortRebalancing, actor: actor)
+    }
+
     public func activate(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal) {
         try await carryOut(.activateHost(host), actor: actor)
     }
@@ -193,6 +209,7 @@ extension AdministrationRefusal {
             } else {
                 self.init(.conflict, [refusal.description])
             }
+        case .notRebalanced(let refusal): self.init(.conflict, [refusal.description])
         case .notDrained(let refusal): self.init(.conflict, refusal.reasons)
         case .notManaged(let id):
             self.init(.conflict, ["'\(id)' is a fixed endpoint, which the platform does not start or stop"])

@@ -83,6 +83,7 @@ extension ControlPlane {
     private func carryOut(_ command: HypervisorCommand, at hypervisor: any Hypervisor) async {
         switch command {
         case .list: await list(hypervisor)
+        case .measure: await measure(hypervisor)
         case .migrate(let name, let instance, let destination, let settings):
             await migrate(name, instance, to: destination, settings, by: hypervisor)
         default:
@@ -99,6 +100,13 @@ extension ControlPlane {
         } catch {
             await submit(.infrastructure(.commandEnded(hypervisor.host, .list, failure: error)))
         }
+    }
+
+    /// What does not answer is asked again: no data is no measurement.
+    private func measure(_ hypervisor: any Hypervisor) async {
+        guard let statistics = try? await hypervisor.statistics() else { return }
+        await submit(
+            .infrastructure(.measured(hypervisor.host, statistics.virtualServers.mapValues(\.cpuTime))))
     }
 
     private func migrate(
@@ -144,6 +152,18 @@ extension ControlPlane {
     }
 }
 
+extension RebalanceReport {
+    init(_ plan: RebalancePlan, automation: RebalancingSettings.Automation, operation: OperationID?) {
+        self.init(
+            automation: automation, beforePercent: plan.before.worstPercent, afterPercent: plan.after.worstPercent,
+            moves: plan.moves.map {
+                Move(
+                    instance: $0.instance, source: $0.source, destination: $0.destination, duration: $0.duration,
+                    afterPercent: $0.imbalancePercent)
+            }, operation: operation)
+    }
+}
+
 extension DrainReport {
     init(_ plan: DrainPlan) {
         let steps = plan.steps.map { step in
@@ -164,7 +184,7 @@ extension HypervisorCommand {
     /// Whose queue it waits in; nil for what must not wait: an abort is for the command under way.
     fileprivate var queue: VirtualServerID? {
         switch self {
-        case .list, .abortMigration: nil
+        case .list, .measure, .abortMigration: nil
         case .run(let definition): definition.name
         case .shutDown(let name), .destroy(let name), .remove(let name), .suspend(let name), .resume(let name),
             .migrate(let name, _, _, _):
@@ -189,7 +209,7 @@ extension Hypervisor {
         case .suspend(let name): try await suspend(name)
         case .resume(let name): try await resume(name)
         case .abortMigration(let name): try await abortMigration(name)
-        case .list, .migrate: preconditionFailure("these have answers of their own")
+        case .list, .measure, .migrate: preconditionFailure("these have answers of their own")
         }
     }
 }

@@ -92,6 +92,25 @@ extension RouteTable {
             return .noContent
         },
         Route(
+            name: "planRebalancing", method: .get, path: "/api/v1/rebalancing", right: .read,
+            summary: "Shows how uneven the load of the physical servers is, and which migrations would make it even.",
+            answer: .json(API.RebalancePlan.self, "The migrations, in the order in which they would be made.")
+        ) { handlers, _ in .json(API.RebalancePlan(await handlers.administration.rebalancePlan())) },
+        Route(
+            name: "rebalance", method: .post, path: "/api/v1/rebalancing", right: .operate,
+            summary: "Makes the load of the physical servers even by live migrations.", answer: begun
+        ) { handlers, call in
+            try await handlers.accepted(try await handlers.administration.rebalance(actor: call.actor))
+        },
+        Route(
+            name: "abortRebalancing", method: .post, path: "/api/v1/rebalancing/abort", right: .operate,
+            summary: "Aborts a rebalancing: what was moved stays where it is.",
+            answer: .noContent("The rebalancing has ended.")
+        ) { handlers, call in
+            try await handlers.administration.abortRebalancing(actor: call.actor)
+            return .noContent
+        },
+        Route(
             name: "activatePhysicalServer", method: .post, path: "/api/v1/physical-servers/{host}/activate",
             right: .operate, summary: "Lets a physical server that was drained take virtual servers again.",
             answer: .noContent("It takes virtual servers.")
@@ -163,6 +182,20 @@ extension API.PhysicalServer {
             cpuMillicores: server.capacity.cpuMillicores, cpuMillicoresUsed: report.used.cpuMillicores,
             memoryBytes: server.capacity.memory.bytes, memoryBytesUsed: report.used.memory.bytes,
             virtualServers: report.virtualServers, labels: server.labels)
+    }
+}
+
+extension API.RebalancePlan {
+    init(_ report: RebalanceReport) {
+        self.init(
+            automation: API.RebalancingAutomation(rawValue: report.automation.rawValue) ?? .manual,
+            beforePercent: Int(report.beforePercent.rounded()), afterPercent: Int(report.afterPercent.rounded()),
+            moves: report.moves.map {
+                API.RebalanceMove(
+                    instance: $0.instance.rawValue, source: $0.source.rawValue,
+                    destination: $0.destination.rawValue, durationMilliseconds: $0.duration.millisecondsRoundedUp,
+                    afterPercent: Int($0.afterPercent.rounded()))
+            }, operation: report.operation?.rawValue)
     }
 }
 

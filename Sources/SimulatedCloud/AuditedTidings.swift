@@ -66,7 +66,8 @@ struct AuditedTidings {
             upSince[instance] = nil
             upBefore[instance] = nil
         case .setConstraint, .addCredential, .revokeCredential, .shutDown, .migrate, .abortMigration, .suspend,
-            .resume, .confirmOff, .drainHost, .abortDrain, .activateHost:
+            .resume, .confirmOff, .drainHost, .abortDrain, .activateHost, .rebalance,
+            .abortRebalancing:
             break
         }
     }

@@ -4,6 +4,7 @@ public import CloudModel
 public enum InfrastructureEvent: Hashable, Sendable {
     /// The whole of the declared hosts.
     case configured([PhysicalServer])
+    case rebalancingConfigured(RebalancingSettings)
     /// Once, after a restart: what is stored of the instances on virtual servers. Each is answered with `started` or
     /// `ended`, once every host that may have it has said so.
     case recovered([RecoveredVirtualServer])
@@ -33,6 +34,11 @@ public enum InfrastructureEvent: Hashable, Sendable {
     case abortDrain(PhysicalServerID, actor: String)
     /// Once, after a restart: the drains that were under way.
     case drainsRecovered([Operation])
+    /// Make the load even by live migrations.
+    case rebalance(operation: OperationID, actor: String)
+    case abortRebalancing(actor: String)
+    /// The processor time that each has used since it was started: the answer to `.measure`.
+    case measured(PhysicalServerID, [VirtualServerID: TimeSpan])
     /// A person has seen that the host is off.
     case confirmOff(PhysicalServerID, actor: String)
     /// Something that `nextDeadline` named is due.
@@ -62,6 +68,8 @@ public enum MigrationOutcome: Hashable, Sendable {
 /// One command to one hypervisor. All may be repeated.
 public enum HypervisorCommand: Hashable, Sendable {
     case list
+    /// Ask for the processor time that each has used.
+    case measure
     /// Defines it and starts it.
     case run(VirtualServerDefinition)
     case shutDown(VirtualServerID)

@@ -9,6 +9,7 @@ extension InfrastructureSupervisor {
             host.server = server
             return host
         }
+        balance.dueAt = hosts.isEmpty ? nil : balance.dueAt ?? now + rebalancing.interval
         rebuildInventory()
     }
 
@@ -54,6 +55,7 @@ extension InfrastructureSupervisor {
             phaseChanged(index, mustClean ? "it answers again and is cleaned before it is used" : "it answers")
         }
         askForList(index)
+        measure(index)
     }
 
     mutating func disconnected(_ host: PhysicalServerID, _ reason: String) {
@@ -62,6 +64,7 @@ extension InfrastructureSupervisor {
         hosts[index].isConnected = false
         hosts[index].hasListed = false
         hosts[index].listDueAt = nil
+        hosts[index].measureDueAt = nil
         hosts[index].health.disconnected(at: now)
         if hosts[index].health.phase != before { phaseChanged(index, "the connection is lost: \(reason)") }
     }

@@ -18,8 +18,11 @@ extension InfrastructureSupervisor {
             let phase = hostIndex(server.placement.host).map { hosts[$0].health.phase } ?? .unknown
             return .sourceNotUsable(host: server.placement.host, phase: phase)
         }
-        if migrations(of: server.placement.host) >= Self.migrationsPerHost {
-            return .tooMany(host: server.placement.host, limit: Self.migrationsPerHost)
+        if migrations(of: server.placement.host) >= rebalancing.migrationsPerHost {
+            return .tooMany(host: server.placement.host, limit: rebalancing.migrationsPerHost)
+        }
+        if migrationsUnderWay >= rebalancing.migrationsPerCluster {
+            return .tooManyInAll(limit: rebalancing.migrationsPerCluster)
         }
         if let destination {
             guard hostIndex(destination) != nil else { return .unknownHost(destination) }
@@ -28,6 +31,8 @@ extension InfrastructureSupervisor {
         let rejections = hosts.map { rejection(of: server, on: $0.server.id, settings) }
         return rejections.contains(nil) ? nil : .noPlace(rejections.compactMap { $0 })
     }
+
+    var migrationsUnderWay: Int { servers.values.count { $0.isMigrating } }
 
     func migrations(of host: PhysicalServerID) -> Int {
         servers.values.count { $0.isMigrating && $0.mayBe(on: host) }
@@ -43,8 +48,8 @@ extension InfrastructureSupervisor {
             service: server.identity.service, resources: server.placement.flavor.resources, rule: server.rule,
             source: server.placement.host)
         if let rejection = (plan ?? inventory).rejection(of: request, on: host) { return rejection }
-        if plan == nil, migrations(of: host) >= Self.migrationsPerHost {
-            return .busy(host: host, limit: Self.migrationsPerHost)
+        if plan == nil, migrations(of: host) >= rebalancing.migrationsPerHost {
+            return .busy(host: host, limit: rebalancing.migrationsPerHost)
         }
         guard let from = hostIndex(server.placement.host).flatMap({ hosts[$0].capabilities }),
             let to = hostIndex(host).flatMap({ hosts[$0].capabilities })
@@ -144,6 +149,8 @@ extension InfrastructureSupervisor {
         servers[instance]?.placement.destination = nil
         servers[instance]?.startedAt = now
         servers[instance]?.lastSeen = now
+        servers[instance]?.movedAt = now
+        servers[instance]?.load.movedToAnotherHost()
         store(instance)
         let pause = result.downtime.map { "\($0.millisecondsRoundedUp) ms" } ?? "an unknown time"
         record(
@@ -169,6 +176,11 @@ extension InfrastructureSupervisor {
         drainAgain(source)
         // Asked to stop meanwhile.
         if server.phase == .stopping { act(destination, .destroy(server.name)) }
+    }
+
+    mutating func progressed(_ instance: InstanceID, _ progress: MigrationProgress) {
+        servers[instance]?.progress = progress
+        if let rate = progress.dirtyBytesPerSecond { servers[instance]?.dirtyBytesPerSecond = rate }
     }
 
     mutating func abortMigration(_ instance: InstanceID, _ actor: String) {

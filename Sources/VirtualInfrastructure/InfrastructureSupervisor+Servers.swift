@@ -15,6 +15,7 @@ extension InfrastructureSupervisor {
         }
         let request = PlacementRequest(
             service: identity.service, resources: template.flavor.resources, rule: template.placement)
+        followLoads()
         switch inventory.place(request) {
         case .failure(let failure): fail(identity, failure.description)
         case .success(let host):
@@ -200,7 +201,7 @@ extension InfrastructureSupervisor {
         case .suspend(let name), .resume(let name):
             guard let failure, let server = servers.values.first(where: { $0.name == name }) else { return }
             finishOperation(server.instance, kind: nil, failure: failure.description)
-        case .list, .shutDown, .migrate, .abortMigration: break
+        case .list, .measure, .shutDown, .migrate, .abortMigration: break
         }
     }
 }

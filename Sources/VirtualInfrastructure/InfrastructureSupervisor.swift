@@ -11,6 +11,10 @@ public struct InfrastructureSupervisor: Sendable {
     /// Sorted by id.
     public internal(set) var hosts: [SupervisedHost] = []
     public internal(set) var servers: [InstanceID: SupervisedServer] = [:]
+    public internal(set) var rebalancing = RebalancingSettings()
+    /// The rebalancing that is under way.
+    public internal(set) var rebalance: Rebalance?
+    var balance = BalanceWatch()
     var inventory = ServerInventory(hosts: [])
     var now = Timestamp.epoch
     var wallClock = Timestamp.epoch
@@ -18,8 +22,8 @@ public struct InfrastructureSupervisor: Sendable {
 
     /// Between two questions to a host about what it runs.
     static let listInterval = TimeSpan.seconds(2)
-    /// In which one host takes part at once, in either direction (KubeVirt's default for outgoing ones).
-    static let migrationsPerHost = 2
+    /// Between two questions to a host about the processor time that each has used.
+    static let measureInterval = TimeSpan.seconds(10)
     /// After a lease's length: clocks that run apart, and the time that it takes to stop what runs.
     static let leaseMargin = TimeSpan.seconds(5)
 
@@ -46,6 +50,7 @@ public struct InfrastructureSupervisor: Sendable {
     private mutating func handle(_ event: InfrastructureEvent) {
         switch event {
         case .configured(let declared): configure(declared)
+        case .rebalancingConfigured(let settings): configure(settings)
         case .recovered(let known): recover(known)
         case .start(let identity, let template): start(identity, template)
         case .stop(let instance, let incarnation, let grace): stop(instance, incarnation, grace)
@@ -55,7 +60,7 @@ public struct InfrastructureSupervisor: Sendable {
         case .listed(let host, let observed): listed(host, observed)
         case .changed(let host, let name, let uuid, let change): changed(host, name, uuid, change)
         case .commandEnded(let host, let command, let failure): commandEnded(host, command, failure)
-        case .migrationProgressed(let instance, let progress): servers[instance]?.progress = progress
+        case .migrationProgressed(let instance, let progress): progressed(instance, progress)
         case .migrationEnded(let instance, let outcome): migrationEnded(instance, outcome)
         case .fencingEnded(let host, let failure): fencingEnded(host, failure)
         case .migrate(let instance, let host, let settings, let operation, let actor):
@@ -66,6 +71,9 @@ public struct InfrastructureSupervisor: Sendable {
         case .drain(let host, let settings, let operation, let actor): drain(host, settings, operation, actor)
         case .abortDrain(let host, let actor): abortDrain(host, actor)
         case .drainsRecovered(let operations): recoverDrains(operations)
+        case .rebalance(let operation, let actor): rebalance(operation, actor)
+        case .abortRebalancing(let actor): abortRebalancing(actor)
+        case .measured(let host, let used): measured(host, used)
         case .confirmOff(let host, let actor): confirmOff(host, actor)
         case .deadline: break
         }
@@ -84,7 +92,10 @@ public struct InfrastructureSupervisor: Sendable {
             consider(host.health.confirmationDue)
             consider(host.leaseEndsAt)
             consider(host.drain?.dueAt)
+            consider(host.measureDueAt)
         }
+        consider(rebalance?.dueAt)
+        consider(balance.dueAt)
         for server in servers.values { consider(server.destroyAt) }
         return earliest
     }
@@ -92,6 +103,7 @@ public struct InfrastructureSupervisor: Sendable {
     private mutating func runDueDeadlines() {
         for index in hosts.indices {
             if let due = hosts[index].listDueAt, due <= now { askForList(index) }
+            if let due = hosts[index].measureDueAt, due <= now { measure(index) }
             let before = hosts[index].health.phase
             hosts[index].health.conclude(at: now)
             if hosts[index].health.phase != before {
@@ -104,6 +116,7 @@ public struct InfrastructureSupervisor: Sendable {
         }
         fenceWhatIsConfirmed()
         drainDueHosts()
+        rebalanceWhatIsDue()
         for instance in servers.keys.sorted() {
             guard let server = servers[instance], let due = server.destroyAt, due <= now else { continue }
             servers[instance]?.destroyAt = nil

@@ -47,6 +47,7 @@ public enum MigrationRefusal: Error, Codable, Hashable, Sendable, CustomStringCo
     case unknownHost(PhysicalServerID)
     case noPlace([PlacementRejection])
     case tooMany(host: PhysicalServerID, limit: Int)
+    case tooManyInAll(limit: Int)
     /// A disk is not on storage that both hosts see, and the hypervisor cannot copy it.
     case diskNotShared(path: String, host: PhysicalServerID)
 
@@ -60,6 +61,8 @@ public enum MigrationRefusal: Error, Codable, Hashable, Sendable, CustomStringCo
         case .noPlace(let rejections): PlacementFailure(rejections: rejections).description
         case .tooMany(let host, let limit):
             "\(host) takes part in \(limit) migrations already, which is the limit; wait until one has ended"
+        case .tooManyInAll(let limit):
+            "\(limit) migrations are under way, which is the limit; wait until one has ended"
         case .diskNotShared(let path, let host): "\(path) is not shared with \(host), which cannot copy storage"
         }
     }

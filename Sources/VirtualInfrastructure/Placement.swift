@@ -66,6 +66,8 @@ public struct ServerInventory: Sendable {
     private var isOpen: [Bool]
     private var capacityMillicores: [Int]
     private var capacityBytes: [Int64]
+    /// The processor time that is predicted to be used, where it is measured; empty: what is reserved counts.
+    private var loadMillicores: [Int] = []
     private var members: [ServiceID: [Int: Int]] = [:]
 
     public init(hosts: [PhysicalServer]) {
@@ -93,6 +95,10 @@ public struct ServerInventory: Sendable {
         isOpen[index] = phase == .up && hosts[index].takesNew
     }
 
+    /// From here on the search for a place goes by these, in the order of `hosts`, instead of by what is reserved.
+    /// Nothing is promised beyond the reservations all the same.
+    public mutating func setLoads(_ millicores: [Int]) { loadMillicores = millicores }
+
     /// What virtual servers hold of the host.
     public func used(on host: PhysicalServerID) -> ServerResources { index(of: host).map { used[$0] } ?? .zero }
 
@@ -107,6 +113,7 @@ public struct ServerInventory: Sendable {
 
     private mutating func reserve(_ resources: ServerResources, of service: ServiceID, at index: Int) {
         used[index] = used[index] + resources
+        if !loadMillicores.isEmpty { loadMillicores[index] += resources.cpuMillicores }
         members[service, default: [:]][index, default: 0] += 1
     }
 
@@ -174,7 +181,8 @@ public struct ServerInventory: Sendable {
             guard millicores <= capacityMillicores[index], bytes <= capacityBytes[index] else { continue }
             let neighbours = neighboursByHost.isEmpty ? 0 : neighboursByHost[index]
             if request.rule.affinity == .strictlyApart, neighbours > 0 { continue }
-            let score = score(of: request.rule, neighbours, millicores, bytes, at: index)
+            let load = loadMillicores.isEmpty ? millicores : loadMillicores[index] + request.resources.cpuMillicores
+            let score = score(of: request.rule, neighbours, load, bytes, at: index)
             guard score < bestScore else { continue }
             if needsLabels, rejection(of: request, at: index) != nil { continue }
             best = index

@@ -10,6 +10,7 @@ public struct SupervisedHost: Hashable, Sendable {
     /// It has said what it runs since it was connected last.
     var hasListed = false
     var listDueAt: Timestamp?
+    var measureDueAt: Timestamp?
     /// What is still to be taken off it before it may be used again.
     var toClean: Set<VirtualServerID> = []
     /// Until a lease has surely run out.
@@ -55,6 +56,11 @@ public struct SupervisedServer: Hashable, Sendable {
     /// The timeline of the relocation under way.
     var relocation: String?
     public internal(set) var progress: MigrationProgress?
+    public internal(set) var load = MeasuredLoad()
+    /// When it came to its host.
+    var movedAt: Timestamp?
+    /// As its last migration showed.
+    var dirtyBytesPerSecond: Int64?
 
     var name: VirtualServerID { placement.name }
     public var instance: InstanceID { identity.instance }

@@ -170,6 +170,22 @@ public actor PlainCloud: CloudAdministration {
         try requireHost(host)
     }
 
+    public func rebalancePlan() -> RebalanceReport {
+        let moves = currentServers.map {
+            RebalanceReport.Move(
+                instance: $0.identity.instance, source: $0.placement.host, destination: "host-2",
+                duration: .seconds(1), afterPercent: 4)
+        }
+        return RebalanceReport(
+            automation: .manual, beforePercent: 25, afterPercent: 4, moves: moves, operation: nil)
+    }
+
+    public func rebalance(actor: String) async throws(AdministrationRefusal) -> OperationID {
+        try await operation("physical-server.rebalance", actor, nil, .running)
+    }
+
+    public func abortRebalancing(actor: String) {}
+
     public func activate(_ host: PhysicalServerID, actor: String) throws(AdministrationRefusal) {
         try requireHost(host)
     }

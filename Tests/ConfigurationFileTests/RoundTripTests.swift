@@ -154,6 +154,9 @@ enum Full {
                     recoveryAttempts: 0)
             ],
             pricePlans: [pricePlan].compactMap { $0 }, physicalServers: hosts,
+            rebalancing: RebalancingSettings(
+                automation: .full, interval: .seconds(31), imbalancePercent: 7, cooldown: .seconds(32),
+                migrationsPerHost: 3, migrationsPerCluster: 9),
             administratorChannels: [.webhook(url: "http://h", secretFile: nil)]))
 }
 
@@ -300,7 +303,7 @@ enum Full {
         let (path, service) = ("routes: [{path: /}]\n  process: {command", "loginRules: [{path: /l,")
         switch title {
         case "Cloud: spec": return replace("spec: {}", "spec: {\(value)}")
-        case "Cloud: spec.gateway", "Cloud: spec.administration", "Cloud: spec.audit":
+        case "Cloud: spec.gateway", "Cloud: spec.administration", "Cloud: spec.audit", "Cloud: spec.rebalancing":
             return replace("spec: {}", "spec: {\(title.dropFirst(12)): {\(value)}}")
         case "Cloud: spec.gateway.listeners[]", "Cloud: spec.gateway.listeners[].tls",
             "Cloud: spec.gateway.listeners[].tls.clientCertificates":

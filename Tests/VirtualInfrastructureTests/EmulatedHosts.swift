@@ -26,6 +26,8 @@ struct EmulatedHosts {
     var now = Timestamp(microseconds: 1_000_000)
     var letters: [Letter] = []
     var fences: [PhysicalServerID] = []
+    /// Processor time that the hypervisors count.
+    var used: [PhysicalServerID: [VirtualServerID: TimeSpan]] = [:]
     /// All effects since it was last emptied.
     var effects: [InfrastructureEffect] = []
     var incarnations: [InstanceID: Int] = [:]
@@ -119,6 +121,7 @@ struct EmulatedHosts {
         guard let host = hosts[letter.host], host.isConnected else { return fail(letter) }
         switch letter.command {
         case .list: tell(.listed(letter.host, host.servers.keys.sorted().compactMap { host.servers[$0] }))
+        case .measure: tell(.measured(letter.host, used[letter.host] ?? [:]))
         case .run(let definition):
             hosts[letter.host]?.servers[definition.name] = ObservedVirtualServer(
                 name: definition.name, uuid: definition.uuid, identity: definition.identity, state: .running,

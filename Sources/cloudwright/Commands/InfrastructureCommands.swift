@@ -6,7 +6,10 @@ import CloudModel
 struct PhysicalServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "physical-server", abstract: "Physical servers.",
-        subcommands: [List.self, Drain.self, AbortDrain.self, Activate.self, ConfirmOff.self])
+        subcommands: [
+            List.self, Drain.self, AbortDrain.self, Activate.self, Rebalance.self, AbortRebalancing.self,
+            ConfirmOff.self,
+        ])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
