@@ -215,7 +215,7 @@ let package = Package(
             "ScenarioTests",
             [
                 "Scenarios", "AdministrationAPI", "AdministrationClient", "LoadClient", "CloudModel",
-                "ConfigurationFile", "cloudwright", "sample-service",
+                "ConfigurationFile", "ScalingListener", "cloudwright", "sample-service",
             ]),
     ]
 )

@@ -143,12 +143,14 @@ extension ServiceSupervisor {
             decided(from: old, to: new, reason))
     }
 
-    /// The decision, and the sample that it was taken by.
-    private func decided(from old: Int, to new: Int, _ reason: ScalingReason) -> [String: String] {
+    /// The decision, the sample that it was taken by, and what the policy was shown since the last one.
+    private mutating func decided(from old: Int, to new: Int, _ reason: ScalingReason) -> [String: String] {
         var facts = [
             "from": String(old), "to": String(new), "reason": reason.description,
             "policy": service.scaling.policy?.kind.rawValue ?? "concurrency",
         ]
+        let evaluations = scaling.takeEvaluations()
+        if !evaluations.isEmpty { facts["evaluations"] = evaluations.map(\.text).joined(separator: " ") }
         guard let latest else { return facts }
         facts["sampledAt"] = latest.at.rfc3339
         facts["requestsInFlight"] = String(latest.requestsInFlight)

@@ -12,6 +12,9 @@ struct FollowingPolicy: ScalingPolicy {
     private var decidedAt: Timestamp?
     private var highest = 0.0
     private var last: DemandWish?
+    private var evaluations: [PolicyEvaluation] = []
+    /// An hour at the usual interval; older ones are forgotten.
+    private static let evaluationsKept = 240
 
     init(_ settings: ScalingPolicySettings, target: Double) {
         self.settings = settings
@@ -38,6 +41,7 @@ struct FollowingPolicy: ScalingPolicy {
             // A wish above the ceiling is passed on: that the ceiling stops it is the caller's to say.
             let allowed = wish.instances > bounds.maximum ? wish.instances : bounds.allow(wish.instances, sample)
             last = DemandWish(allowed, wish.reason)
+            keep(PolicyEvaluation(sample: sample, instances: allowed))
             decidedAt = observation.at
             highest = 0
         }
@@ -47,5 +51,15 @@ struct FollowingPolicy: ScalingPolicy {
         return ScalingRecommendation(
             instances: count, hundredths: count.multipliedReportingOverflow(by: 100).partialValue,
             basis: .policy(settings.kind, last.reason), exceedsCapacity: present.exceedsCapacity)
+    }
+
+    private mutating func keep(_ evaluation: PolicyEvaluation) {
+        if evaluations.count == Self.evaluationsKept { evaluations.removeFirst() }
+        evaluations.append(evaluation)
+    }
+
+    mutating func takeEvaluations() -> [PolicyEvaluation] {
+        defer { evaluations = [] }
+        return evaluations
     }
 }

@@ -79,6 +79,9 @@ public struct ScalingListenerDecision: Sendable {
         return scaleIn(wish, situation, settings, at: now)
     }
 
+    /// What the policy was shown since the last decision that was recorded, so that all of it is on record.
+    public mutating func takeEvaluations() -> [PolicyEvaluation] { policy.takeEvaluations() }
+
     /// A policy keeps what it has learned until the settings name another, or other parameters.
     private mutating func follow(_ settings: ScalingSettings) {
         // An explicit target is aimed at in full.

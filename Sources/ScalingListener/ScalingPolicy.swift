@@ -87,6 +87,13 @@ public struct ScalingRecommendation: Hashable, Sendable {
 public protocol ScalingPolicy: Sendable {
     /// Nil where nothing says how much an instance takes: the count stays as it is.
     mutating func recommend(_ observation: ScalingObservation) -> ScalingRecommendation?
+
+    /// The decisions since this was asked last, the newest last; only those of a demand policy are kept.
+    mutating func takeEvaluations() -> [PolicyEvaluation]
+}
+
+extension ScalingPolicy {
+    public func takeEvaluations() -> [PolicyEvaluation] { [] }
 }
 
 /// Follows concurrency: requests in flight (Knative's `concurrency` metric, with its aim at a part of the limit) and
