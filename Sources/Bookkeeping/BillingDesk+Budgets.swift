@@ -33,24 +33,26 @@ public struct ConsumerStanding: Hashable, Sendable {
         return budget.thresholds.filter { percent >= $0 }
     }
 
-    /// Quotas that are used up.
-    public var exhausted: [ExhaustedQuota] {
-        var all: [ExhaustedQuota] = []
-        if let limit = quota?.requests, requests >= limit {
-            all.append(
-                ExhaustedQuota(
-                    consumer: consumer, kind: .requests, limit: limit, used: requests, currency: nil,
-                    resetsAt: window.end))
+    /// Its quotas, as they are used.
+    var uses: [QuotaPace.Use] {
+        var all: [QuotaPace.Use] = []
+        if let limit = quota?.requests {
+            all.append(QuotaPace.Use(consumer: consumer, kind: .requests, used: requests, limit: limit))
         }
-        if let spent, let limit = quota?.amount.flatMap({ Money($0, spent.currency) }),
-            spent.minorUnits >= limit.minorUnits
-        {
+        if let spent, let limit = quota?.amount.flatMap({ Money($0, spent.currency) }) {
             all.append(
-                ExhaustedQuota(
-                    consumer: consumer, kind: .amount, limit: limit.minorUnits, used: spent.minorUnits,
-                    currency: spent.currency, resetsAt: window.end))
+                QuotaPace.Use(consumer: consumer, kind: .amount, used: spent.minorUnits, limit: limit.minorUnits))
         }
         return all
+    }
+
+    /// Quotas that are used up.
+    public var exhausted: [ExhaustedQuota] {
+        uses.filter { $0.used >= $0.limit }.map { use in
+            ExhaustedQuota(
+                consumer: consumer, kind: use.kind, limit: use.limit, used: use.used,
+                currency: use.kind == .amount ? spent?.currency : nil, resetsAt: window.end)
+        }
     }
 }
 

@@ -5,10 +5,9 @@ import Synchronization
 
 /// Looks after budgets and quotas: tells of each threshold once a month, and says which quotas are used up.
 public actor BudgetWatch {
-    /// Between two looks, at least; and ten times as long as a look takes, so that looking stays cheap.
-    private static let pause = Duration.seconds(2)
-
     private let desk: BillingDesk
+    private var pace = QuotaPace()
+    private var lastLook: ContinuousClock.Instant?
     private let exhausted: @Sendable ([ExhaustedQuota]) async -> Void
     private let logger: Logger
     /// Notifications that are stored: of the present months, and not looked up again.
@@ -32,19 +31,26 @@ public actor BudgetWatch {
     public func run() async {
         while !Task.isCancelled {
             let begin = ContinuousClock.now
+            var pause = QuotaPace.longest
             do {
-                try await look()
+                let standings = try await look()
+                let elapsed = lastLook.map { begin - $0 } ?? .zero
+                pause = pace.next(standings.flatMap(\.uses), after: .microseconds(Int64(elapsed / .microseconds(1))))
+                lastLook = begin
                 failure.withLock { $0 = nil }
             } catch {
                 failure.withLock { $0 = "\(error)" }
                 logger.error("Budgets and quotas are not looked after", metadata: ["error": "\(error)"])
             }
             let took = ContinuousClock.now - begin
-            try? await Task.sleep(for: max(Self.pause, took * 10))
+            // Ten times as long as a look takes, so that looking stays cheap.
+            try? await Task.sleep(for: max(.microseconds(pause.microseconds), took * 10))
         }
     }
 
-    public func look() async throws {
+    /// What it has found.
+    @discardableResult
+    public func look() async throws -> [ConsumerStanding] {
         let standings = try await desk.standings(of: nil)
         let declared = await desk.configuration()
         var transaction = ControlTransaction()
@@ -67,6 +73,7 @@ public actor BudgetWatch {
         if told.count > Self.mostTold { told = [] }
         told.formUnion(transaction.notifications.map(\.notification.id))
         await exhausted(standings.flatMap(\.exhausted))
+        return standings
     }
 
     private static func notifications(

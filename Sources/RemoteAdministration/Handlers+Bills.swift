@@ -90,9 +90,10 @@ extension Handlers {
     }
 
     func proveBill(_ call: Call) async throws -> Reply {
-        let proof = try await desk.proof(
-            for: try payer(call), month: try month(call.placeholder("month")),
-            records: Int(call.query.integer("records") ?? 1_000))
+        let (consumer, month) = (try payer(call), try month(call.placeholder("month")))
+        let proof = try await proofLane.run {
+            try await desk.proof(for: consumer, month: month, records: Int(call.query.integer("records") ?? 1_000))
+        }
         return Reply(
             status: 200,
             headers: ["content-disposition": "attachment; filename=\"\(proof.bill.id).proof.json\""],

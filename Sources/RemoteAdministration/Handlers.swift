@@ -9,6 +9,8 @@ struct Handlers: Sendable {
     let administration: any CloudAdministration
     let authenticator: Authenticator
     let lane: CommandLane
+    /// Proofs of bills read the logs as a whole: one at a time, whoever asks for them.
+    let proofLane = CommandLane()
     let hub: EventHub
     let streams: StreamSlots
     let settings: AdministrationServer.Settings

@@ -17,6 +17,7 @@ import Notifications
 import RemoteAdministration
 import SealedBooks
 import Spool
+import Synchronization
 
 struct PlatformOptions: Sendable {
     var file: URL
@@ -55,6 +56,7 @@ struct Platform: Sendable {
             database: database, signer: signer, witness: settings.witnessFile.map { URL(fileURLWithPath: $0) },
             now: { clock.now() }, logger: logger)
         let watch = makeWatch(settings, database: database, clock: clock, logger: logger)
+        let budgetHealth = LateHealth()
         let controlPlane = ControlPlane(
             configuration: ControlPlane.Configuration(
                 lease: settings.instanceLease, seed: UInt64.random(in: 0...UInt64.max), cloud: settings.name),
@@ -64,9 +66,13 @@ struct Platform: Sendable {
                 hypervisors: LibvirtProvider(logger: logger), fencing: FencingProgram()),
             links: ChangeLinks(key: try KeyFile.key(at: data.url("change-link.key"))), clock: clock,
             healthOfAgents: {
-                ["usage-ingestion": ingestion.health, "seals": sealer.health, "audit-watch": watch.health]
+                [
+                    "usage-ingestion": ingestion.health, "seals": sealer.health, "audit-watch": watch.health,
+                    "budgets": budgetHealth.text,
+                ]
             }, logger: logger)
         let budgets = makeBudgetWatch(settings, controlPlane, sealer: sealer, clock: clock, logger: logger)
+        budgetHealth.set { budgets.health }
         let server = AdministrationServer(
             administration: controlPlane,
             settings: AdministrationServer.Settings(
@@ -188,4 +194,12 @@ struct Platform: Sendable {
         guard let file = options.announce else { return }
         try JSONEncoder().encode(announcement).write(to: file, options: .atomic)
     }
+}
+
+/// What a part says of itself that is made after those who ask it.
+private final class LateHealth: Sendable {
+    private let check = Mutex<@Sendable () -> String>({ "ok" })
+
+    var text: String { check.withLock { $0 }() }
+    func set(_ check: @escaping @Sendable () -> String) { self.check.withLock { $0 = check } }
 }
