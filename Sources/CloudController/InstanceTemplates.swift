@@ -1,19 +1,14 @@
 import CloudModel
 
-/// 64-bit FNV-1a over all that an instance is started with, so that a changed template is told from the same one.
+/// A hash over all that an instance is started with, so that a changed template is told from the same one.
 private struct TemplateDigest {
-    private var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    private var hash = FNV1a()
 
-    mutating func add(_ text: String) {
-        for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        // Ends each text, so that parts cannot be shifted between neighbours.
-        hash = (hash ^ 0xFF) &* 0x100_0000_01B3
-    }
-
+    mutating func add(_ text: String) { hash.add(part: text) }
     mutating func add(_ number: Int?) { add(number.map(String.init) ?? "") }
     mutating func add(_ size: ByteCount?) { add(size.map { String($0.bytes) } ?? "") }
 
-    var text: String { String(hash, radix: 16) }
+    var text: String { String(hash.value, radix: 16) }
 }
 
 extension ProcessTemplate {

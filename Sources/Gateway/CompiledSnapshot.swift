@@ -59,8 +59,9 @@ struct StableBytes: @unchecked Sendable {
     var stableHash: UInt64 { Self.stableHash(bytes) }
 
     static func stableHash(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
+        var plain = FNV1a()
+        plain.add(bytes)
+        var hash = plain.value
         hash = (hash ^ (hash >> 33)) &* 0xFF51_AFD7_ED55_8CCD
         return hash ^ (hash >> 33)
     }

@@ -138,7 +138,9 @@ package final class ConsumerTable: @unchecked Sendable {
     package func placementHash(of consumer: ConsumerKey) -> UInt64 { placementHashes[Int(consumer.rawValue)] }
 
     private static func placementHash(of consumer: ConsumerID) -> UInt64 {
-        consumer.rawValue.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01B3 }
+        var hash = FNV1a()
+        hash.add(consumer.rawValue.utf8)
+        return hash.value
     }
 
     private static func entitlementRow(of consumer: CloudConsumer, services: [CloudService]) -> [UInt64] {

@@ -146,9 +146,8 @@ extension Simulation {
     }
 
     private func mix(_ effects: [Effect]) {
-        var hash = report.digest
-        func add(_ number: UInt64) { hash = (hash ^ number) &* 0x100_0000_01B3 }
-        func add(_ text: String) { for byte in text.utf8 { add(UInt64(byte)) } }
+        func add(_ number: UInt64) { withUnsafeBytes(of: number.littleEndian) { report.digest.add($0) } }
+        func add(_ text: String) { report.digest.add(part: text) }
         for effect in effects {
             switch effect {
             case .record(let event): add(event.summary)
@@ -163,7 +162,6 @@ extension Simulation {
             default: add(1)
             }
         }
-        report.digest = hash
     }
 
     // MARK: Actions

@@ -49,8 +49,8 @@ public struct SimulationReport: Hashable, Sendable, CustomStringConvertible {
     public var scaleIns = 0
     /// From the end of the faults until everything was as desired.
     public var convergence: TimeSpan = .zero
-    /// FNV-1a over all effects: the same for the same seed.
-    public var digest: UInt64 = 0xCBF2_9CE4_8422_2325
+    /// A hash over all effects: the same for the same seed.
+    public var digest = FNV1a()
     /// The first one ends the simulation.
     public var violation: Violation?
 

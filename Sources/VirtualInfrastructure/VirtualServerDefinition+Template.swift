@@ -56,7 +56,7 @@ extension VirtualServerIdentity {
 
     /// The same for the same identity, on every machine: version 8 of RFC 9562 over two FNV-1a hashes.
     var uuid: String {
-        let high = (hash(seed: 0xCBF2_9CE4_8422_2325) & 0xFFFF_FFFF_FFFF_0FFF) | 0x8000
+        let high = (hash(seed: FNV1a.offsetBasis) & 0xFFFF_FFFF_FFFF_0FFF) | 0x8000
         let low = (hash(seed: 0x9AE1_6A3B_2F90_404F) & 0x3FFF_FFFF_FFFF_FFFF) | 0x8000_0000_0000_0000
         let digits = Self.hex(high) + Self.hex(low)
         var text = ""
@@ -85,13 +85,10 @@ extension VirtualServerIdentity {
     }
 
     private static func hash(_ parts: [String], seed: UInt64) -> UInt64 {
-        var hash = seed
-        for part in parts {
-            for byte in part.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-            hash = (hash ^ 0xFF) &* 0x100_0000_01B3
-        }
+        var hash = FNV1a(offset: seed)
+        for part in parts { hash.add(part: part) }
         // The low bits of FNV spread less than the high ones.
-        return hash ^ (hash >> 29)
+        return hash.value ^ (hash.value >> 29)
     }
 
     private static func hex(_ value: UInt64) -> String {

@@ -18,7 +18,7 @@ extension Scenarios {
                 guard let index = services.firstIndex(where: { $0.id == "classic" }) else { return }
                 document.configuration.services[index].access = .anonymous
                 document.configuration.services[index].constraints = WorkloadConstraints(
-                    minimumInstances: 1, maximumInstances: 5, concurrentRequestsPerInstance: 10)
+                    minimumInstances: 1, maximumInstances: 20, concurrentRequestsPerInstance: 10)
                 document.configuration.services[index].scaling = ScalingSettings(
                     scaleOutCooldown: .zero, scaleInStabilisation: .seconds(1), policy: Self.policy)
             } _: { context in
@@ -61,7 +61,7 @@ extension Scenarios {
             let catalogue = PolicyCatalogue(
                 decisionInterval: Self.policy.decisionInterval, startupTime: Self.policy.startupTime, missBudget: 0.01)
             var policy = catalogue.policy(Self.policy.kind, target: 0.7)
-            var bounds = ScalingGuard(minimum: 1, maximum: 5)
+            var bounds = ScalingGuard(minimum: 1, maximum: 20)
             for evaluation in evaluations {
                 let wish = policy.wish(evaluation.sample).instances
                 let count = wish > bounds.maximum ? wish : bounds.allow(wish, evaluation.sample)
