@@ -219,6 +219,40 @@ private func set(_ tree: inout [String: Any], _ path: [Any], _ change: (Any?) ->
         }
     }
 
+    @Test("a record that came late, and one that came twice, are proven where they are")
+    func late() async throws {
+        try await DeskFixture.run(at: "2026-12-02T00:00:00Z") { books in
+            func batch(_ numbers: [UInt64]) -> SpoolBatch {
+                SpoolBatch(
+                    source: "g/9", firstSequence: numbers[0],
+                    records: numbers.map { number in
+                        let time = at("2026-11-10T01:00:00Z") + .seconds(Int64(number))
+                        return .usage(
+                            UsageRecord(
+                                requestID: RequestID(high: 9, low: number), consumer: "beta", service: "shop",
+                                instance: "shop-1", outcome: .completed, status: 200, bytesIn: 1, bytesOut: 1,
+                                receivedAt: time, forwardedAt: time, completedAt: time))
+                    })
+            }
+            try await books.database.ingest(batch([1, 2]))
+            try await books.database.ingest(batch([5, 6]))
+            await books.sealer.seal()
+            try await books.database.ingest(batch([3]))
+            try await books.database.ingest(batch([5, 6]))
+            let bill = try await books.desk.close("beta", month("2026-11"), includesHeld: false, actor: "root")
+            #expect(bill.lines.map(\.quantity) == ["5"])
+            #expect(bill.basis?.logs.map(\.name) == ["usage-late", "usage/g/9"])
+            let proof = try await books.desk.proof(for: "beta", month: month("2026-11"), records: 9)
+            #expect(proof.logs.map(\.records.count) == [1, 4, 1])
+            for database in [nil, books.database] {
+                let checks = try await BillVerification(
+                    try proof.json(), verifier: books.signer.verifier, database: database
+                ).run()
+                for check in checks { #expect(check.state == .proven, "\(check)") }
+            }
+        }
+    }
+
     @Test("more records than asked for are left out, and the log database has them")
     func omitted() async throws {
         try await ProvenBill.run(records: 8) { proven in
