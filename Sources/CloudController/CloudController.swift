@@ -91,7 +91,9 @@ public struct CloudController: Sendable {
     private mutating func handle(_ event: DataPlaneEvent) {
         switch event {
         case .load(let sample):
+            noteSizes(of: sample.service)
             supervise(sample.service) { $0.sampled(sample, &$1) }
+            escalate(sample.service)
         case .limitReached(let limit):
             supervise(limit.service) { $0.limitReached(limit, &$1) }
         case .servedAfterRefusal(let service, let consumer, _):

@@ -46,14 +46,20 @@ extension ServiceSupervisor {
         }
         let isRecent = latestArrivedAt.map { context.steady - $0 <= ScalingListenerDecision.sampleValidity } ?? false
         let ceiling = activeCeiling
+        let growth = unitsOfGrowth
+        let counted = growth == nil ? instances : units
         let decision = scaling.decide(
             isRecent ? latest : nil,
             .init(
-                instances: instances, starting: starting, ceiling: ceiling,
+                instances: counted, starting: starting, ceiling: ceiling * (growth ?? 1),
                 minimum: min(service.constraints.minimumInstances, ceiling)),
             constraints: service.constraints, settings: service.scaling, at: context.steady)
         switch decision {
         case .hold: break
+        case .scaleOut(let count, let reason) where growth != nil:
+            escalation = EscalationWish(isRise: true, units: count - counted, from: counted, reason: reason)
+        case .scaleIn(let count, let reason) where growth != nil:
+            escalation = EscalationWish(isRise: false, units: counted - count, from: counted, reason: reason)
         case .scaleOut(let count, let reason):
             // Those that are being recovered come back by themselves; until then others stand in for them.
             let new = min(ceiling, count + failed)
@@ -69,7 +75,7 @@ extension ServiceSupervisor {
         }
     }
 
-    private mutating func scaledOut(
+    mutating func scaledOut(
         from old: Int, to new: Int, _ reason: ScalingReason, _ context: inout StepContext
     ) {
         let sample = latest
@@ -105,7 +111,7 @@ extension ServiceSupervisor {
         return facts
     }
 
-    private mutating func scaledIn(
+    mutating func scaledIn(
         from old: Int, to new: Int, _ reason: ScalingReason, _ context: inout StepContext
     ) {
         context.record(

@@ -88,17 +88,20 @@ public struct VirtualServerFlavor: Codable, Hashable, Sendable {
     /// The processor time that all its virtual processors together may use; nil: as much as they have.
     public var cpuMillicores: Int?
     public var memory: ByteCount
+    /// Up to where the processor time may be raised while it runs; nil: not at all.
+    public var maximumCpuMillicores: Int?
     /// Up to where processors and memory may be added while it runs; nil: not at all.
     public var maximumVirtualCPUs: Int?
     public var maximumMemory: ByteCount?
 
     public init(
-        virtualCPUs: Int = 1, cpuMillicores: Int? = nil, memory: ByteCount, maximumVirtualCPUs: Int? = nil,
-        maximumMemory: ByteCount? = nil
+        virtualCPUs: Int = 1, cpuMillicores: Int? = nil, memory: ByteCount, maximumCpuMillicores: Int? = nil,
+        maximumVirtualCPUs: Int? = nil, maximumMemory: ByteCount? = nil
     ) {
         self.virtualCPUs = virtualCPUs
         self.cpuMillicores = cpuMillicores
         self.memory = memory
+        self.maximumCpuMillicores = maximumCpuMillicores
         self.maximumVirtualCPUs = maximumVirtualCPUs
         self.maximumMemory = maximumMemory
     }

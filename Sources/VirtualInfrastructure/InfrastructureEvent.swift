@@ -34,6 +34,10 @@ public enum InfrastructureEvent: Hashable, Sendable {
     case abortDrain(PhysicalServerID, actor: String)
     /// Once, after a restart: the drains that were under way.
     case drainsRecovered([Operation])
+    /// Change the processor time that it holds, where it is; `reason` is for people.
+    case resize(InstanceID, cpuMillicores: Int, reason: String)
+    /// Move it live to a host where it can hold more.
+    case relocate(InstanceID, cpuMillicores: Int, operation: OperationID, reason: String)
     /// Make the load even by live migrations.
     case rebalance(operation: OperationID, actor: String)
     case abortRebalancing(actor: String)
@@ -78,6 +82,7 @@ public enum HypervisorCommand: Hashable, Sendable {
     case remove(VirtualServerID)
     case suspend(VirtualServerID)
     case resume(VirtualServerID)
+    case resize(VirtualServerID, ResizeRequest)
     case migrate(VirtualServerID, of: InstanceID, to: PhysicalServer, MigrationSettings)
     case abortMigration(VirtualServerID)
 }

@@ -21,7 +21,7 @@ extension InfrastructureSupervisor {
             let resources = server.placement.flavor.resources
             inventory.reserve(resources, of: server.identity.service, on: server.placement.host)
             if let destination = server.placement.destination {
-                inventory.reserve(resources, of: server.identity.service, on: destination)
+                inventory.reserve(server.resourcesAtDestination, of: server.identity.service, on: destination)
             }
         }
     }
@@ -100,6 +100,7 @@ extension InfrastructureSupervisor {
             else { continue }
             missed(server)
         }
+        repeatResizes(on: host)
         resolve()
     }
 
@@ -173,17 +174,19 @@ extension InfrastructureSupervisor {
         let resources = server.placement.flavor.resources
         inventory.release(resources, of: server.identity.service, on: server.placement.host)
         if let destination = server.placement.destination {
-            inventory.release(resources, of: server.identity.service, on: destination)
+            inventory.release(server.resourcesAtDestination, of: server.identity.service, on: destination)
         }
         inventory.reserve(resources, of: server.identity.service, on: host)
         servers[instance]?.placement.host = host
         servers[instance]?.placement.destination = nil
+        servers[instance]?.growsTo = nil
         servers[instance]?.phase = found.state == .paused ? .suspended : .running
         servers[instance]?.lastSeen = now
         store(instance)
         finishOperation(
             instance, kind: nil,
             failure: "the connection was lost meanwhile; the virtual server is on \(host)")
+        assureSize(of: instance)
         if let server = servers[instance] { reportStarted(server) }
     }
 

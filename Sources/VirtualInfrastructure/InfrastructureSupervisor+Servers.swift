@@ -117,7 +117,7 @@ extension InfrastructureSupervisor {
         let resources = server.placement.flavor.resources
         inventory.release(resources, of: server.identity.service, on: server.placement.host)
         if let destination = server.placement.destination {
-            inventory.release(resources, of: server.identity.service, on: destination)
+            inventory.release(server.resourcesAtDestination, of: server.identity.service, on: destination)
         }
     }
 
@@ -201,6 +201,7 @@ extension InfrastructureSupervisor {
         case .suspend(let name), .resume(let name):
             guard let failure, let server = servers.values.first(where: { $0.name == name }) else { return }
             finishOperation(server.instance, kind: nil, failure: failure.description)
+        case .resize(let name, _): resizeEnded(name, on: host, failure)
         case .list, .measure, .shutDown, .migrate, .abortMigration: break
         }
     }

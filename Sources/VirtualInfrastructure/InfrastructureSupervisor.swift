@@ -71,6 +71,9 @@ public struct InfrastructureSupervisor: Sendable {
         case .drain(let host, let settings, let operation, let actor): drain(host, settings, operation, actor)
         case .abortDrain(let host, let actor): abortDrain(host, actor)
         case .drainsRecovered(let operations): recoverDrains(operations)
+        case .resize(let instance, let millicores, let reason): resize(instance, to: millicores, reason)
+        case .relocate(let instance, let millicores, let operation, let reason):
+            relocate(instance, growingTo: millicores, operation, reason)
         case .rebalance(let operation, let actor): rebalance(operation, actor)
         case .abortRebalancing(let actor): abortRebalancing(actor)
         case .measured(let host, let used): measured(host, used)

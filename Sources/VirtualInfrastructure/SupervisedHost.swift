@@ -57,6 +57,11 @@ public struct SupervisedServer: Hashable, Sendable {
     var relocation: String?
     public internal(set) var progress: MigrationProgress?
     public internal(set) var load = MeasuredLoad()
+    /// What its hypervisor was asked to make of its size.
+    var resize: PendingResize?
+    /// The processor time that it is to hold once it has been moved.
+    var growsTo: Int?
+    var growthPausedUntil: Timestamp?
     /// When it came to its host.
     var movedAt: Timestamp?
     /// As its last migration showed.

@@ -26,6 +26,8 @@ struct EmulatedHosts {
     var now = Timestamp(microseconds: 1_000_000)
     var letters: [Letter] = []
     var fences: [PhysicalServerID] = []
+    /// What a resize ends with.
+    var resizeFailure: HypervisorError?
     /// Processor time that the hypervisors count.
     var used: [PhysicalServerID: [VirtualServerID: TimeSpan]] = [:]
     /// All effects since it was last emptied.
@@ -121,6 +123,7 @@ struct EmulatedHosts {
         guard let host = hosts[letter.host], host.isConnected else { return fail(letter) }
         switch letter.command {
         case .list: tell(.listed(letter.host, host.servers.keys.sorted().compactMap { host.servers[$0] }))
+        case .resize: tell(.commandEnded(letter.host, letter.command, failure: resizeFailure))
         case .measure: tell(.measured(letter.host, used[letter.host] ?? [:]))
         case .run(let definition):
             hosts[letter.host]?.servers[definition.name] = ObservedVirtualServer(
