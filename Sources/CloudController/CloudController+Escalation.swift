@@ -41,6 +41,7 @@ extension CloudController {
                 instances: supervisors[index].activeCeiling - supervisors[index].target)
             : Escalation.down(
                 by: wish.units, members: members, minimum: supervisors[index].service.constraints.minimumInstances)
+        supervise(service) { $0.recordEscalation(steps, wish, &$1) }
         for step in steps { carryOut(step, wish, size, service) }
         if !wish.isRise { supervise(service) { supervisor, _ in supervisor.toldOfMissing = false } }
     }
@@ -91,6 +92,27 @@ extension ServiceSupervisor {
     func units(of instance: InstanceID) -> Int {
         guard let size = unitSize, let held = millicores[instance] else { return 1 }
         return max(1, held / size)
+    }
+
+    /// Of sizes; what becomes of the number of instances is recorded with it.
+    fileprivate func recordEscalation(
+        _ steps: [Escalation.Step], _ wish: EscalationWish, _ context: inout StepContext
+    ) {
+        let sizes = steps.compactMap { step -> String? in
+            switch step {
+            case .scaleUp(let id, let units): "\(id) grows to \(units)"
+            case .relocate(let id, let units): "\(id) moves to grow to \(units)"
+            case .scaleDown(let id, let units): "\(id) shrinks to \(units)"
+            case .scaleOut, .scaleIn, .notify: nil
+            }
+        }
+        guard !sizes.isEmpty else { return }
+        let wanted = wish.isRise ? wish.from + wish.units : wish.from - wish.units
+        context.record(
+            "scaling.decided", service: id,
+            "\(id) goes from \(wish.from) to \(wanted) times its template's size: \(sizes.joined(separator: ", ")); "
+                + wish.reason.description,
+            decided(from: wish.from, to: wanted, wish.reason))
     }
 
     fileprivate mutating func scaleOut(by count: Int, _ wish: EscalationWish, _ context: inout StepContext) {

@@ -31,6 +31,8 @@ public struct CloudController: Sendable {
     /// For tests of the simulator's auditor alone.
     package var plantedDefect: PlantedControllerDefect?
     private var touched: [ServiceID] = []
+    /// What becomes of standbys on virtual servers, decided in this step.
+    var standbys: [StandbyWish] = []
     private var mustPublish = false
 
     /// How long the driver may take to answer for the recovered instances.
@@ -165,7 +167,7 @@ public struct CloudController: Sendable {
         finishServices()
         // What the infrastructure answers at once (there is no place) changes services again. Each round needs a start
         // or a stop that was decided in the one before, and those back off.
-        while giveInfrastructureItsActions() { finishServices() }
+        while giveInfrastructureItsActions() || giveInfrastructureItsStandbys() { finishServices() }
         armInfrastructure()
         guard mustPublish, !isHeld else { return context.takeEffects(publishing: nil) }
         mustPublish = false
@@ -176,6 +178,7 @@ public struct CloudController: Sendable {
         for service in touched.sorted() {
             guard let index = supervisorIndex(of: service) else { continue }
             if supervisors[index].finish(&context) { mustPublish = true }
+            standbys += supervisors[index].takeStandbyWishes()
             indexInstances(of: index)
             if supervisors[index].isRemoved, supervisors[index].members.isEmpty, !isHeld {
                 supervisors.remove(at: index)

@@ -98,7 +98,7 @@ extension ServiceSupervisor {
     }
 
     /// The decision, and the sample that it was taken by.
-    private func decided(from old: Int, to new: Int, _ reason: ScalingReason) -> [String: String] {
+    func decided(from old: Int, to new: Int, _ reason: ScalingReason) -> [String: String] {
         var facts = [
             "from": String(old), "to": String(new), "reason": reason.description,
             "policy": service.scaling.policy?.kind.rawValue ?? "concurrency",

@@ -30,6 +30,7 @@ struct ServiceSupervisor: Sendable {
     var millicores: [InstanceID: Int] = [:]
     /// More or less capacity, by way of growth: the controller finds it.
     var escalation: EscalationWish?
+    var standbyWishes: [StandbyWish] = []
     /// It was told that what the load asks for is found nowhere.
     var toldOfMissing = false
     var latest: LoadSample?

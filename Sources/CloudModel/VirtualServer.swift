@@ -190,6 +190,8 @@ public struct VirtualServerPlacement: Codable, Hashable, Sendable {
     /// A migration there has begun: until it is over, the virtual server may be on either.
     public var destination: PhysicalServerID?
     public var isSuspended: Bool
+    /// It waits to be needed, as a standby; nil where it does not.
+    public var parked: ParkedState?
 
     public init(
         host: PhysicalServerID, name: VirtualServerID, uuid: String, address: String, flavor: VirtualServerFlavor,
@@ -203,4 +205,12 @@ public struct VirtualServerPlacement: Codable, Hashable, Sendable {
         self.destination = destination
         self.isSuspended = isSuspended
     }
+}
+
+/// How a standby's virtual server waits.
+public enum ParkedState: String, Codable, Hashable, Sendable, CaseIterable {
+    /// In memory: it goes on within tens of milliseconds.
+    case paused
+    /// On storage: it takes no memory of its host meanwhile, which is kept free for it.
+    case saved
 }

@@ -12,6 +12,8 @@ extension InfrastructureSupervisor {
         guard server.phase == .running || server.phase == .suspended else {
             return .notRunning(instance, server.phase.rawValue)
         }
+        // How much it holds is open: it may be refused, and would then be less at the destination than is reserved.
+        if server.resize != nil { return .notRunning(instance, "being resized") }
         guard let source = hostIndex(server.placement.host), hosts[source].isConnected,
             hosts[source].health.phase == .up
         else {

@@ -115,6 +115,9 @@ import VirtualInfrastructure
         let used = bench.controller.infrastructure
         #expect(used.usage(of: "a").cpuMillicores == 0)
         #expect(used.usage(of: "b").cpuMillicores == 3 * Self.base)
+        try hold(&bench, .seconds(320), inFlight: 0)
+        #expect(size(bench) == Self.base)
+        #expect(host(bench) == "b")
     }
 
     @Test("no host has room for a larger one: there are more instances, then somebody is told, once")

@@ -136,6 +136,11 @@ struct EmulatedHosts {
         case .remove(let name):
             hosts[letter.host]?.servers[name] = nil
             tell(.commandEnded(letter.host, letter.command, failure: nil))
+        case .save(let name):
+            // As QEMU under libvirt does.
+            change(name, letter, to: .paused, .suspended)
+            change(name, letter, to: .saved, .saved)
+        case .restore(let name): change(name, letter, to: .running, .started)
         case .suspend(let name): change(name, letter, to: .paused, .suspended)
         case .resume(let name): change(name, letter, to: .running, .resumed)
         case .abortMigration: tell(.commandEnded(letter.host, letter.command, failure: nil))
@@ -194,7 +199,7 @@ struct EmulatedHosts {
     func places(of instance: InstanceID) -> [PhysicalServerID] {
         hosts.keys.sorted().filter { host in
             hosts[host]?.servers.values.contains {
-                $0.identity?.instance == instance && ($0.state == .running || $0.state == .paused)
+                $0.identity?.instance == instance && ($0.state == .running || $0.state == .paused || $0.state == .saved)
             } ?? false
         }
     }
