@@ -65,10 +65,11 @@ extension API {
         case activePassive = "active-passive"
     }
 
-    /// Whether standbys run already.
+    /// How soon standbys can take over.
     public enum StandbyReadiness: String, WireEnumeration {
         case cold
         case warm
+        case hot
     }
 
     /// How far an operation is.

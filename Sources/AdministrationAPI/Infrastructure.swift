@@ -15,6 +15,7 @@ extension API {
         case starting
         case running
         case suspended
+        case saved
         case stopping
         case unconfirmed
     }

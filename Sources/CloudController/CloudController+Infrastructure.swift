@@ -98,6 +98,7 @@ extension CloudController {
             adoptionAnswered(id) {
                 $0.exited(id, incarnation, crashed ? .crashed : .shutOff, inferredAt: inferredAt, &$1)
             }
+        case .woken(let id, let incarnation): supervise(id) { $0.woken(id, incarnation, &$1) }
         case .lifecycle(let id, let incarnation, let kind):
             supervise(id) { $0.bookLifecycle(id, incarnation, kind, &$1) }
         case .notify(let key, let severity, let kind, let title, let body):

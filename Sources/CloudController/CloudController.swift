@@ -31,6 +31,8 @@ public struct CloudController: Sendable {
     /// For tests of the simulator's auditor alone.
     package var plantedDefect: PlantedControllerDefect?
     private var touched: [ServiceID] = []
+    /// What becomes of standbys on virtual servers, decided in this step.
+    var standbys: [StandbyWish] = []
     private var mustPublish = false
     private var exhausted: [ExhaustedQuota] = []
 
@@ -95,7 +97,9 @@ public struct CloudController: Sendable {
     private mutating func handle(_ event: DataPlaneEvent) {
         switch event {
         case .load(let sample):
+            noteSizes(of: sample.service)
             supervise(sample.service) { $0.sampled(sample, &$1) }
+            escalate(sample.service)
         case .limitReached(let limit):
             supervise(limit.service) { $0.limitReached(limit, &$1) }
         case .servedAfterRefusal(let service, let consumer, _):
@@ -167,7 +171,7 @@ public struct CloudController: Sendable {
         finishServices()
         // What the infrastructure answers at once (there is no place) changes services again. Each round needs a start
         // or a stop that was decided in the one before, and those back off.
-        while giveInfrastructureItsActions() { finishServices() }
+        while giveInfrastructureItsActions() || giveInfrastructureItsStandbys() { finishServices() }
         armInfrastructure()
         guard mustPublish, !isHeld else { return context.takeEffects(publishing: nil) }
         mustPublish = false
@@ -178,6 +182,7 @@ public struct CloudController: Sendable {
         for service in touched.sorted() {
             guard let index = supervisorIndex(of: service) else { continue }
             if supervisors[index].finish(&context) { mustPublish = true }
+            standbys += supervisors[index].takeStandbyWishes()
             indexInstances(of: index)
             if supervisors[index].isRemoved, supervisors[index].members.isEmpty, !isHeld {
                 supervisors.remove(at: index)

@@ -10,6 +10,7 @@ extension ServiceSupervisor {
     mutating func probe(_ index: Int, _ context: inout StepContext) {
         members[index].probeDueAt = nil
         let instance = members[index].instance
+        if members[index].isParked { return }
         guard members[index].probeOverdueAt == nil, let endpoint = instance.endpoint,
             instance.phase == .starting || instance.phase == .running
         else { return }
@@ -20,6 +21,7 @@ extension ServiceSupervisor {
     }
 
     mutating func probed(_ id: InstanceID, _ incarnation: Int, _ failure: String?, _ context: inout StepContext) {
+        if let index = index(of: id), members[index].isParked { return members[index].probeOverdueAt = nil }
         // Without a check under way the answer is late or doubled.
         guard let index = current(id, incarnation), members[index].probeOverdueAt != nil else { return }
         guard let failure else { return settle(index, .passed, "", &context) }
@@ -67,6 +69,7 @@ extension ServiceSupervisor {
         members[index].instance.operational = .up
         let instance = members[index].instance
         members[index].stableAt = context.steady + RecoveryTrack.stableAfter
+        let woke = members[index].wokenAt.take().map { (context.steady - $0).millisecondsRoundedUp }
         if wasHeld {
             context.record(
                 "instance.up", service: id, instance: instance.id, "\(instance.id) passes its checks again")
@@ -77,7 +80,7 @@ extension ServiceSupervisor {
                 ["incarnation": String(instance.incarnation), "role": instance.role.rawValue])
         }
         if members[index].destination == nil { succeedOperations(of: index, kind: .restart, &context) }
-        if !wasHeld { recordTakeover(index, &context) }
+        if !wasHeld { recordTakeover(index, woke, &context) }
         if !wasHeld, let incident = members[index].incident { recordRecovery(index, incident, &context) }
         // Those that were kept only because nothing else was up give way.
         for id in members.filter({ $0.heldSince != nil }).map(\.id) {
@@ -99,7 +102,7 @@ extension ServiceSupervisor {
         guard members[index].destination == nil else { return }
         let others = members.indices.count { other in
             other != index && members[other].isUp && members[other].destination == nil
-                && members[other].instance.administrative == .enabled
+                && members[other].instance.administrative == .enabled || members[other].isParked
         }
         if PanicRule.holds(members[index].detector, otherInstancesUp: others), members[index].published != nil {
             members[index].heldSince = context.steady
@@ -146,6 +149,7 @@ extension ServiceSupervisor {
     /// It has stayed up: what was is forgotten, and the next failure is told anew.
     mutating func becameStable(_ index: Int, _ context: inout StepContext) {
         members[index].stableAt = nil
+        needsReconciliation = true
         members[index].recovery.becameStable()
         if let incident = members[index].incident {
             members[index].incident = nil

@@ -96,12 +96,14 @@ extension ServiceSupervisor {
     }
 
     /// An activated standby that had to be started first is up.
-    mutating func recordTakeover(_ index: Int, _ context: inout StepContext) {
+    /// - Parameter woke: milliseconds since it was woken; nil where it was started.
+    mutating func recordTakeover(_ index: Int, _ woke: Int64?, _ context: inout StepContext) {
         guard let incident = members[index].takesOverIn else { return }
         members[index].takesOverIn = nil
         context.record(
             "workload.redirected", service: id, instance: members[index].id, step: step(mechanism, incident, "3"),
-            "the workload is redirected to \(members[index].id)")
+            "the workload is redirected to \(members[index].id)" + (woke.map { ", \($0) ms after it was woken" } ?? ""),
+            woke.map { ["activationMilliseconds": String($0)] } ?? [:])
     }
 
     // MARK: Recovery

@@ -121,7 +121,13 @@ extension ServiceSupervisor {
     ) -> LifecycleEvent {
         LifecycleEvent(
             instance: instance.id, incarnation: instance.incarnation, service: id, owner: service.owner, kind: kind,
-            at: time, resources: service.instanceResources, inferred: inferred)
+            at: time, resources: resources(of: instance), inferred: inferred)
+    }
+
+    /// A virtual server's as it is now, which is not always the template's.
+    private func resources(of instance: ServiceInstance) -> ResourceLimits {
+        guard let flavor = instance.virtualServer?.flavor else { return service.instanceResources }
+        return ResourceLimits(cpuMillicores: flavor.resources.cpuMillicores, memory: flavor.memory)
     }
 
     mutating func startTimedOut(_ index: Int, _ context: inout StepContext) {

@@ -45,6 +45,7 @@ extension ServiceSupervisor {
         fillUp(&context)
         rollOut(&context)
         startDueMembers(&context)
+        parkAndWake(&context)
     }
 
     // MARK: Too few
@@ -234,7 +235,7 @@ extension ServiceSupervisor {
             return stop(starting, then: .restart, grace: .zero, "the service was changed", &context)
         }
         let isQuiet = members.allSatisfy {
-            !$0.waitsForSubstitute && $0.destination == nil && ($0.isUp || $0.isIdle || !$0.counts)
+            !$0.waitsForSubstitute && $0.destination == nil && ($0.isUp || $0.isParked || $0.isIdle || !$0.counts)
         }
         guard isQuiet, breaker.isClosed else { return }
         // Standbys first: when the active one goes, a standby of the new template takes over.

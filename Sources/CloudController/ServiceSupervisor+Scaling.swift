@@ -46,15 +46,29 @@ extension ServiceSupervisor {
         }
         let isRecent = latestArrivedAt.map { context.steady - $0 <= ScalingListenerDecision.sampleValidity } ?? false
         let ceiling = activeCeiling
+        let growth = unitsOfGrowth
+        let counted = growth == nil ? instances : units
         let situation = ScalingListenerDecision.Situation(
-            instances: instances, starting: starting, ceiling: ceiling, minimum: min(leastInstances(context), ceiling),
-            metrics: freshMetrics(context))
+            instances: counted, starting: starting, ceiling: ceiling * (growth ?? 1),
+            minimum: min(leastInstances(context), ceiling), metrics: freshMetrics(context))
         if isRecent { watchUtilisation(situation, &context) }
         let decision = scaling.decide(
             isRecent ? latest : nil, situation, constraints: service.constraints, settings: service.scaling,
             at: context.steady)
-        if service.scaling.isDryRun { return propose(decision, from: instances, &context) }
+        if service.scaling.isDryRun { return propose(decision, from: counted, &context) }
+        if growth != nil { return grow(decision, from: counted) }
         carryOut(decision, from: instances, failed: failed, ceiling: ceiling, &context)
+    }
+
+    /// On virtual servers more of one comes before more of them: what is wished for is the controller's to carry out.
+    private mutating func grow(_ decision: ScalingDecision, from units: Int) {
+        switch decision {
+        case .hold: break
+        case .scaleOut(let count, let reason):
+            escalation = EscalationWish(isRise: true, units: count - units, from: units, reason: reason)
+        case .scaleIn(let count, let reason):
+            escalation = EscalationWish(isRise: false, units: units - count, from: units, reason: reason)
+        }
     }
 
     private mutating func carryOut(
@@ -121,7 +135,7 @@ extension ServiceSupervisor {
         return fresh
     }
 
-    private mutating func scaledOut(
+    mutating func scaledOut(
         from old: Int, to new: Int, _ reason: ScalingReason, _ context: inout StepContext
     ) {
         let sample = latest
@@ -144,7 +158,7 @@ extension ServiceSupervisor {
     }
 
     /// The decision, the sample that it was taken by, and what the policy was shown since the last one.
-    private mutating func decided(from old: Int, to new: Int, _ reason: ScalingReason) -> [String: String] {
+    mutating func decided(from old: Int, to new: Int, _ reason: ScalingReason) -> [String: String] {
         var facts = [
             "from": String(old), "to": String(new), "reason": reason.description,
             "policy": service.scaling.policy?.kind.rawValue ?? "concurrency",
@@ -159,7 +173,7 @@ extension ServiceSupervisor {
         return facts
     }
 
-    private mutating func scaledIn(
+    mutating func scaledIn(
         from old: Int, to new: Int, _ reason: ScalingReason, _ context: inout StepContext
     ) {
         context.record(

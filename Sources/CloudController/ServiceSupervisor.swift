@@ -26,6 +26,13 @@ struct ServiceSupervisor: Sendable {
     /// Open failures by incident id.
     var failures: [String: Incident] = [:]
     var scaling = ScalingListenerDecision()
+    /// Where instances can grow: the processor time that each holds or is about to, when the load was sampled last.
+    var millicores: [InstanceID: Int] = [:]
+    /// More or less capacity, by way of growth: the controller finds it.
+    var escalation: EscalationWish?
+    var standbyWishes: [StandbyWish] = []
+    /// It was told that what the load asks for is found nowhere.
+    var toldOfMissing = false
     var latest: LoadSample?
     /// By the steady clock.
     var latestArrivedAt: Timestamp?

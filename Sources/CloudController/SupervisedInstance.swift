@@ -53,6 +53,11 @@ struct SupervisedInstance: Sendable {
     /// The driver has not said yet whether it survived the restart of the control plane.
     var awaitsAdoption = false
 
+    /// A parked standby that is needed: asked to go on, and has not yet.
+    var isWaking = false
+    /// When that was decided, until it is up.
+    var wokenAt: Timestamp?
+
     // What the last step left, to notice changes.
     var stored: ServiceInstance?
     var published: Backend?
@@ -88,6 +93,9 @@ struct SupervisedInstance: Sendable {
         }
     }
 
+    /// A standby whose virtual server waits without running.
+    var isParked: Bool { instance.virtualServer?.parked != nil }
+
     /// A cold standby that waits to be needed.
     var isIdle: Bool { instance.phase == .requested && startDueAt == nil }
 
@@ -96,6 +104,7 @@ struct SupervisedInstance: Sendable {
         switch instance.phase {
         case .requested: return .cold
         case .starting: return .starting
+        case .running where isParked: return .starting
         case .running: return instance.operational == .up ? .up : .unavailable
         case .stopping, .failed, .removed: return .unavailable
         }
@@ -136,6 +145,8 @@ struct SupervisedInstance: Sendable {
         clearChecks()
         drainUntil = nil
         drainBeganAt = nil
+        isWaking = false
+        wokenAt = nil
     }
 
     mutating func clearChecks() {

@@ -75,8 +75,10 @@ public struct FailoverGroup: Codable, Hashable, Sendable {
     public enum StandbyReadiness: String, Codable, Hashable, Sendable, CaseIterable {
         /// Not started until it is needed.
         case cold
-        /// Started and checked, but given no work.
+        /// Started and checked, but given no work. A virtual server is then saved to storage, and restored when needed.
         case warm
+        /// The same, but a virtual server stands still in memory, and is resumed when needed.
+        case hot
     }
 
     public init(

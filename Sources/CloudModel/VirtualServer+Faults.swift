@@ -56,6 +56,21 @@ extension VirtualServerTemplate {
         collector.check(flavor.virtualCPUs, in: 1...512, "\(path).virtualCPUs")
         collector.check(flavor.cpuMillicores, in: 10...512_000, "\(path).cpuMillicores")
         collector.check(flavor.memory, in: .mebibytes(16)...(.mebibytes(16 << 20)), "\(path).memory")
+        if let maximum = flavor.maximumCpuMillicores {
+            let key = "\(path).maximumCpuMillicores"
+            collector.require(
+                flavor.cpuMillicores.map { $0 < maximum } ?? false, key,
+                "it is raised from cpuMillicores to \(maximum)", "give a cpuMillicores below that")
+            collector.require(
+                maximum <= flavor.virtualCPUs * 1_000, key,
+                "\(flavor.virtualCPUs) virtual processors cannot use \(maximum) millicores",
+                "raise virtualCPUs, or lower it")
+            // A limit for each instance lets no more requests into a larger one.
+            collector.require(
+                constraints.concurrentRequestsPerInstance == nil && constraints.activeConsumersPerInstance == nil,
+                key, "constraints limit each instance, whatever its size",
+                "scale by scaling.targetConcurrency instead of limits per instance")
+        }
         collector.require(port != 0, "\(path).port", "0 is not a port", "give the port that the service listens on")
         collector.require(
             directBoot != nil || !disks.isEmpty, path, "there is nothing to boot from",

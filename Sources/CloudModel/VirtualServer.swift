@@ -88,17 +88,20 @@ public struct VirtualServerFlavor: Codable, Hashable, Sendable {
     /// The processor time that all its virtual processors together may use; nil: as much as they have.
     public var cpuMillicores: Int?
     public var memory: ByteCount
+    /// Up to where the processor time may be raised while it runs; nil: not at all.
+    public var maximumCpuMillicores: Int?
     /// Up to where processors and memory may be added while it runs; nil: not at all.
     public var maximumVirtualCPUs: Int?
     public var maximumMemory: ByteCount?
 
     public init(
-        virtualCPUs: Int = 1, cpuMillicores: Int? = nil, memory: ByteCount, maximumVirtualCPUs: Int? = nil,
-        maximumMemory: ByteCount? = nil
+        virtualCPUs: Int = 1, cpuMillicores: Int? = nil, memory: ByteCount, maximumCpuMillicores: Int? = nil,
+        maximumVirtualCPUs: Int? = nil, maximumMemory: ByteCount? = nil
     ) {
         self.virtualCPUs = virtualCPUs
         self.cpuMillicores = cpuMillicores
         self.memory = memory
+        self.maximumCpuMillicores = maximumCpuMillicores
         self.maximumVirtualCPUs = maximumVirtualCPUs
         self.maximumMemory = maximumMemory
     }
@@ -187,6 +190,8 @@ public struct VirtualServerPlacement: Codable, Hashable, Sendable {
     /// A migration there has begun: until it is over, the virtual server may be on either.
     public var destination: PhysicalServerID?
     public var isSuspended: Bool
+    /// It waits to be needed, as a standby; nil where it does not.
+    public var parked: ParkedState?
 
     public init(
         host: PhysicalServerID, name: VirtualServerID, uuid: String, address: String, flavor: VirtualServerFlavor,
@@ -200,4 +205,12 @@ public struct VirtualServerPlacement: Codable, Hashable, Sendable {
         self.destination = destination
         self.isSuspended = isSuspended
     }
+}
+
+/// How a standby's virtual server waits.
+public enum ParkedState: String, Codable, Hashable, Sendable, CaseIterable {
+    /// In memory: it goes on within tens of milliseconds.
+    case paused
+    /// On storage: it takes no memory of its host meanwhile, which is kept free for it.
+    case saved
 }

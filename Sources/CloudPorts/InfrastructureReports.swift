@@ -30,7 +30,7 @@ public struct PhysicalServerReport: Hashable, Sendable {
 public struct VirtualServerReport: Hashable, Sendable {
     public var identity: VirtualServerIdentity
     public var placement: VirtualServerPlacement
-    /// `starting`, `running`, `suspended`, `stopping` or `unconfirmed`.
+    /// `starting`, `running`, `suspended`, `saved`, `stopping` or `unconfirmed`.
     public var phase: String
     /// Of the migration under way.
     public var progress: MigrationProgress?

@@ -64,6 +64,10 @@ extension ConfigurationSchema {
             Field(
                 "cpuMillicores", "integer, thousandths of a processor", none,
                 "The processor time that all of them together may use; without it all that they have."),
+            Field(
+                "maximumCpuMillicores", "integer, thousandths of a processor", none,
+                "Up to where its processor time is raised under load, in steps of `cpuMillicores`, before there are "
+                    + "more instances; `scaling.targetConcurrency` is for each step."),
             Field("memory", "size", required, "Its memory."),
             Field("kernel", "absolute path", none, "Boots this kernel instead of the first disk."),
             Field("initialRamdisk", "absolute path", none, "Goes with `kernel`."),

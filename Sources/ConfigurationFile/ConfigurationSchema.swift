@@ -80,8 +80,9 @@ package enum ConfigurationSchema {
                 "standbys", "integer", "1",
                 "Standbys that are kept in active-passive mode; they count towards `maximumInstances`."),
             Field(
-                "standbyReadiness", "`cold`, `warm`", "warm",
-                "Whether standbys run already (warm) or are started when needed (cold)."),
+                "standbyReadiness", "`cold`, `warm`, `hot`", "warm",
+                "Whether standbys are started when needed (`cold`) or before (`warm`, `hot`). Virtual servers are then "
+                    + "saved to storage (`warm`) or stand still in memory (`hot`); processes run."),
             Field(
                 "recoveryAttempts", "integer", "3",
                 "Attempts to recover a failed implementation in place before it is replicated elsewhere."),

@@ -37,6 +37,7 @@ extension ResourceTree {
     static func add(_ template: VirtualServerTemplate, to mapping: inout MappingBuilder) {
         mapping.add("virtualCPUs", template.flavor.virtualCPUs, default: 1)
         mapping.add("cpuMillicores", number: template.flavor.cpuMillicores)
+        mapping.add("maximumCpuMillicores", number: template.flavor.maximumCpuMillicores)
         mapping.add("memory", size: template.flavor.memory)
         mapping.add("kernel", text: template.directBoot?.kernel)
         mapping.add("initialRamdisk", text: template.directBoot?.initialRamdisk)

@@ -49,7 +49,8 @@ struct VirtualServerReader {
         return VirtualServerTemplate(
             flavor: VirtualServerFlavor(
                 virtualCPUs: section.integer("virtualCPUs") ?? 1, cpuMillicores: section.integer("cpuMillicores"),
-                memory: section.size("memory") ?? .mebibytes(16)),
+                memory: section.size("memory") ?? .mebibytes(16),
+                maximumCpuMillicores: section.integer("maximumCpuMillicores")),
             disks: disks(), bridge: section.text("bridge"), directBoot: directBoot(), seed: seed(),
             addresses: addresses(), port: section.port("port") ?? 1,
             placement: PlacementRule(

@@ -187,7 +187,7 @@ extension HypervisorCommand {
         case .list, .measure, .abortMigration: nil
         case .run(let definition): definition.name
         case .shutDown(let name), .destroy(let name), .remove(let name), .suspend(let name), .resume(let name),
-            .migrate(let name, _, _, _):
+            .save(let name), .restore(let name), .resize(let name, _), .migrate(let name, _, _, _):
             name
         }
     }
@@ -208,6 +208,9 @@ extension Hypervisor {
             try await undefine(name, removingDisks: true)
         case .suspend(let name): try await suspend(name)
         case .resume(let name): try await resume(name)
+        case .save(let name): try await save(name)
+        case .restore(let name): try await start(name, paused: false)
+        case .resize(let name, let request): try await resize(name, to: request)
         case .abortMigration(let name): try await abortMigration(name)
         case .list, .measure, .migrate: preconditionFailure("these have answers of their own")
         }

@@ -34,6 +34,14 @@ public enum InfrastructureEvent: Hashable, Sendable {
     case abortDrain(PhysicalServerID, actor: String)
     /// Once, after a restart: the drains that were under way.
     case drainsRecovered([Operation])
+    /// A standby has proven to work: it waits like this until it is needed.
+    case park(InstanceID, ParkedState)
+    /// It is needed.
+    case wake(InstanceID)
+    /// Change the processor time that it holds, where it is; `reason` is for people.
+    case resize(InstanceID, cpuMillicores: Int, reason: String)
+    /// Move it live to a host where it can hold more.
+    case relocate(InstanceID, cpuMillicores: Int, operation: OperationID, reason: String)
     /// Make the load even by live migrations.
     case rebalance(operation: OperationID, actor: String)
     case abortRebalancing(actor: String)
@@ -78,6 +86,10 @@ public enum HypervisorCommand: Hashable, Sendable {
     case remove(VirtualServerID)
     case suspend(VirtualServerID)
     case resume(VirtualServerID)
+    case save(VirtualServerID)
+    /// Lets a saved one go on.
+    case restore(VirtualServerID)
+    case resize(VirtualServerID, ResizeRequest)
     case migrate(VirtualServerID, of: InstanceID, to: PhysicalServer, MigrationSettings)
     case abortMigration(VirtualServerID)
 }
@@ -95,6 +107,8 @@ public enum InfrastructureEffect: Hashable, Sendable {
     /// It is proven not to run any more. `ago` is set where that was concluded, not seen: how long before now it was
     /// last known to run.
     case ended(InstanceID, incarnation: Int, crashed: Bool, ago: TimeSpan?)
+    /// A standby that was parked runs again.
+    case woken(InstanceID, incarnation: Int)
     /// For the books: `suspend` and `resume`, whoever caused them.
     case lifecycle(InstanceID, incarnation: Int, LifecycleEvent.Kind)
     case notify(key: String, severity: Notification.Severity, kind: String, title: String, body: String)

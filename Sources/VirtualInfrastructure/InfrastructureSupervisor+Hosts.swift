@@ -21,7 +21,7 @@ extension InfrastructureSupervisor {
             let resources = server.placement.flavor.resources
             inventory.reserve(resources, of: server.identity.service, on: server.placement.host)
             if let destination = server.placement.destination {
-                inventory.reserve(resources, of: server.identity.service, on: destination)
+                inventory.reserve(server.resourcesAtDestination, of: server.identity.service, on: destination)
             }
         }
     }
@@ -100,6 +100,8 @@ extension InfrastructureSupervisor {
             else { continue }
             missed(server)
         }
+        repeatResizes(on: host)
+        repeatWakes(on: host)
         resolve()
     }
 
@@ -124,7 +126,7 @@ extension InfrastructureSupervisor {
         }
         switch server.phase {
         case .unconfirmed: confirm(server, found, on: host)
-        case .starting, .running, .suspended, .stopping:
+        case .starting, .running, .suspended, .saved, .stopping:
             guard server.placement.host == host else {
                 if !server.isMigrating { act(host, .remove(found.name)) }
                 return
@@ -141,11 +143,16 @@ extension InfrastructureSupervisor {
             case (.running, .starting), (.paused, .starting): .started
             case (.running, .suspended): .resumed
             case (.paused, .running): .suspended
+            case (.saved, .running) where server.placement.parked == .saved: .saved
+            case (.running, .saved): .started
+            case (.saved, .stopping): .shutOff
             case (.crashed, _): .crashed
+            // What was saved is lost.
+            case (.defined, .saved): .shutOff
             case (.defined, .running), (.defined, .suspended), (.defined, .stopping): .shutOff
             default: nil
             }
-        if found.state == .running || found.state == .paused {
+        if found.state == .running || found.state == .paused || found.state == .saved {
             servers[server.instance]?.lastSeen = now
             // Asked to end, and the request was lost; or it does not heed it, and its grace is over.
             if server.phase == .stopping, server.destroyAt == nil { act(server.placement.host, .destroy(server.name)) }
@@ -158,7 +165,7 @@ extension InfrastructureSupervisor {
         switch server.phase {
         case .unconfirmed: break
         case .starting: repeatStart(server)
-        case .running, .suspended, .stopping:
+        case .running, .suspended, .saved, .stopping:
             if let startedAt = server.startedAt, startedAt + Self.listInterval > now { return }
             ended(server, crashed: true, inferred: true)
         }
@@ -168,22 +175,25 @@ extension InfrastructureSupervisor {
     private mutating func confirm(
         _ server: SupervisedServer, _ found: ObservedVirtualServer, on host: PhysicalServerID
     ) {
-        guard found.state == .running || found.state == .paused else { return }
+        let isSaved = found.state == .saved && server.placement.parked == .saved
+        guard found.state == .running || found.state == .paused || isSaved else { return }
         let instance = server.instance
         let resources = server.placement.flavor.resources
         inventory.release(resources, of: server.identity.service, on: server.placement.host)
         if let destination = server.placement.destination {
-            inventory.release(resources, of: server.identity.service, on: destination)
+            inventory.release(server.resourcesAtDestination, of: server.identity.service, on: destination)
         }
         inventory.reserve(resources, of: server.identity.service, on: host)
         servers[instance]?.placement.host = host
         servers[instance]?.placement.destination = nil
-        servers[instance]?.phase = found.state == .paused ? .suspended : .running
+        servers[instance]?.growsTo = nil
+        servers[instance]?.phase = isSaved ? .saved : found.state == .paused ? .suspended : .running
         servers[instance]?.lastSeen = now
         store(instance)
         finishOperation(
             instance, kind: nil,
             failure: "the connection was lost meanwhile; the virtual server is on \(host)")
+        assureSize(of: instance)
         if let server = servers[instance] { reportStarted(server) }
     }
 

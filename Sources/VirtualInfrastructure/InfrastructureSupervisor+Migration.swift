@@ -12,6 +12,8 @@ extension InfrastructureSupervisor {
         guard server.phase == .running || server.phase == .suspended else {
             return .notRunning(instance, server.phase.rawValue)
         }
+        // How much it holds is open: it may be refused, and would then be less at the destination than is reserved.
+        if server.resize != nil { return .notRunning(instance, "being resized") }
         guard let source = hostIndex(server.placement.host), hosts[source].isConnected,
             hosts[source].health.phase == .up
         else {
@@ -45,7 +47,7 @@ extension InfrastructureSupervisor {
         in plan: ServerInventory? = nil
     ) -> PlacementRejection? {
         let request = PlacementRequest(
-            service: server.identity.service, resources: server.placement.flavor.resources, rule: server.rule,
+            service: server.identity.service, resources: server.resourcesAtDestination, rule: server.rule,
             source: server.placement.host)
         if let rejection = (plan ?? inventory).rejection(of: request, on: host) { return rejection }
         if plan == nil, migrations(of: host) >= rebalancing.migrationsPerHost {
@@ -66,7 +68,7 @@ extension InfrastructureSupervisor {
 
     mutating func migrate(
         _ instance: InstanceID, to wanted: PhysicalServerID?, _ settings: MigrationSettings,
-        _ operation: OperationID, _ actor: String
+        _ operation: OperationID, _ actor: String, because reasons: (rise: String, decision: String)? = nil
     ) {
         var pending = Operation(
             id: operation, kind: "virtual-server.migrate", actor: actor, service: servers[instance]?.identity.service,
@@ -86,15 +88,16 @@ extension InfrastructureSupervisor {
         server.progress = nil
         server.relocation = "relocation/\(instance)/\(operation)"
         servers[instance] = server
-        inventory.reserve(server.placement.flavor.resources, of: server.identity.service, on: destination)
+        inventory.reserve(server.resourcesAtDestination, of: server.identity.service, on: destination)
         effects.append(.operation(pending))
         store(instance)
         record(
             "relocation.requested", of: server, actor: actor, step: "1",
-            "\(actor) asks for \(instance) to leave \(source)", ["host": source.rawValue])
+            reasons?.rise ?? "\(actor) asks for \(instance) to leave \(source)", ["host": source.rawValue])
         record(
             "relocation.decided", of: server, step: "2",
-            "\(instance) goes from \(source) to \(destination), which has room for it",
+            (reasons.map { "\($0.decision); " } ?? "")
+                + "\(instance) goes from \(source) to \(destination), which has room for it",
             [
                 "source": source.rawValue, "destination": destination.rawValue, "mode": settings.mode.rawValue,
             ])
@@ -110,7 +113,7 @@ extension InfrastructureSupervisor {
             free.setPhase(of: host.server.id, .unknown)
         }
         let request = PlacementRequest(
-            service: server.identity.service, resources: server.placement.flavor.resources, rule: server.rule,
+            service: server.identity.service, resources: server.resourcesAtDestination, rule: server.rule,
             source: server.placement.host)
         return try? free.place(request).get()
     }
@@ -127,8 +130,10 @@ extension InfrastructureSupervisor {
                 askForList(index)
             }
         case .failed(let error):
-            inventory.release(server.placement.flavor.resources, of: server.identity.service, on: destination)
+            inventory.release(server.resourcesAtDestination, of: server.identity.service, on: destination)
             servers[instance]?.placement.destination = nil
+            if server.growsTo != nil { servers[instance]?.growthPausedUntil = now + Self.growthPause }
+            servers[instance]?.growsTo = nil
             store(instance)
             record(
                 "relocation.failed", of: server,
@@ -174,6 +179,7 @@ extension InfrastructureSupervisor {
             ])
         finishOperation(instance, kind: nil, failure: nil)
         drainAgain(source)
+        growAfterMigration(instance)
         // Asked to stop meanwhile.
         if server.phase == .stopping { act(destination, .destroy(server.name)) }
     }

@@ -36,7 +36,7 @@ extension InfrastructureSupervisor {
     /// The answer to an earlier start was lost, or has not come yet.
     mutating func repeatStart(_ known: SupervisedServer) {
         switch known.phase {
-        case .running, .suspended: reportStarted(known)
+        case .running, .suspended, .saved: reportStarted(known)
         case .starting:
             guard let template = known.template, !known.isRunUnderWay else { return }
             let definition = VirtualServerDefinition(template, known.identity, address: known.placement.address)
@@ -117,7 +117,7 @@ extension InfrastructureSupervisor {
         let resources = server.placement.flavor.resources
         inventory.release(resources, of: server.identity.service, on: server.placement.host)
         if let destination = server.placement.destination {
-            inventory.release(resources, of: server.identity.service, on: destination)
+            inventory.release(server.resourcesAtDestination, of: server.identity.service, on: destination)
         }
     }
 
@@ -133,14 +133,20 @@ extension InfrastructureSupervisor {
         let instance = server.instance
         servers[instance]?.lastSeen = now
         switch change {
-        case .started: wasStarted(server)
+        case .started:
+            wasStarted(server)
+            wasRestored(server)
+        case .saved: wasSaved(server)
+        // One that is saved is suspended first.
+        case .suspended where server.placement.parked == .saved: break
         case .suspended where !server.isMigrating && server.phase == .running: wasSuspended(server)
         case .resumed where !server.isMigrating && server.phase == .suspended: wasResumed(server)
+        case .resumed where server.phase == .saved: wasRestored(server)
         case .shutOff, .destroyed, .crashed:
             // At the destination of a migration that fails, it was never this virtual server that ran.
             guard server.placement.host == host, !server.isMigrating || server.phase == .stopping else { return }
             ended(server, crashed: change == .crashed, inferred: false)
-        case .suspended, .resumed, .saved, .arrived, .departed, .defined, .undefined: break
+        case .suspended, .resumed, .arrived, .departed, .defined, .undefined: break
         }
     }
 
@@ -160,6 +166,7 @@ extension InfrastructureSupervisor {
             "virtual-server.suspended", of: server, "\(server.instance) is suspended on \(server.placement.host)",
             ["host": server.placement.host.rawValue])
         finishOperation(server.instance, kind: "virtual-server.suspend", failure: nil)
+        if server.isWaking { wake(server.instance) }
     }
 
     private mutating func wasResumed(_ server: SupervisedServer) {
@@ -171,6 +178,7 @@ extension InfrastructureSupervisor {
             "virtual-server.resumed", of: server, "\(server.instance) is resumed on \(server.placement.host)",
             ["host": server.placement.host.rawValue])
         finishOperation(server.instance, kind: "virtual-server.resume", failure: nil)
+        awake(server.instance)
     }
 
     mutating func commandEnded(
@@ -200,7 +208,15 @@ extension InfrastructureSupervisor {
             ended(server, crashed: false, inferred: true)
         case .suspend(let name), .resume(let name):
             guard let failure, let server = servers.values.first(where: { $0.name == name }) else { return }
+            parkingFailed(name, on: host, failure)
             finishOperation(server.instance, kind: nil, failure: failure.description)
+        case .save(let name):
+            if let failure { return parkingFailed(name, on: host, failure) }
+            if let server = servers.values.first(where: { $0.name == name }) { wasSaved(server) }
+        case .restore(let name):
+            if let failure { return parkingFailed(name, on: host, failure) }
+            if let server = servers.values.first(where: { $0.name == name }) { wasRestored(server) }
+        case .resize(let name, _): resizeEnded(name, on: host, failure)
         case .list, .measure, .shutDown, .migrate, .abortMigration: break
         }
     }

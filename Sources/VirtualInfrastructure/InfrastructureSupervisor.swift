@@ -71,6 +71,11 @@ public struct InfrastructureSupervisor: Sendable {
         case .drain(let host, let settings, let operation, let actor): drain(host, settings, operation, actor)
         case .abortDrain(let host, let actor): abortDrain(host, actor)
         case .drainsRecovered(let operations): recoverDrains(operations)
+        case .park(let instance, let state): park(instance, state)
+        case .wake(let instance): wake(instance)
+        case .resize(let instance, let millicores, let reason): resize(instance, to: millicores, reason)
+        case .relocate(let instance, let millicores, let operation, let reason):
+            relocate(instance, growingTo: millicores, operation, reason)
         case .rebalance(let operation, let actor): rebalance(operation, actor)
         case .abortRebalancing(let actor): abortRebalancing(actor)
         case .measured(let host, let used): measured(host, used)
@@ -133,7 +138,7 @@ public struct InfrastructureSupervisor: Sendable {
     /// Those that a hypervisor has reported running at its last word: the heartbeat of the resource agent.
     public var running: [InstanceID] {
         servers.values.filter { server in
-            guard server.phase == .running || server.phase == .stopping || server.phase == .suspended,
+            guard server.phase != .starting, server.phase != .unconfirmed,
                 let index = hostIndex(server.placement.host)
             else { return false }
             return hosts[index].isConnected

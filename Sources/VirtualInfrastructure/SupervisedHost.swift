@@ -34,6 +34,8 @@ public struct SupervisedServer: Hashable, Sendable {
         case starting
         case running
         case suspended
+        /// Written to storage, as a standby.
+        case saved
         /// Asked to end.
         case stopping
         /// Known from before a restart, or of a migration whose end nobody saw: the hosts are being asked.
@@ -57,6 +59,13 @@ public struct SupervisedServer: Hashable, Sendable {
     var relocation: String?
     public internal(set) var progress: MigrationProgress?
     public internal(set) var load = MeasuredLoad()
+    /// Its hypervisor was asked to let it go on.
+    var isWaking = false
+    /// What its hypervisor was asked to make of its size.
+    var resize: PendingResize?
+    /// The processor time that it is to hold once it has been moved.
+    var growsTo: Int?
+    var growthPausedUntil: Timestamp?
     /// When it came to its host.
     var movedAt: Timestamp?
     /// As its last migration showed.

@@ -105,7 +105,8 @@ enum Full {
         id: "virtual", routes: [Route(pathPrefix: "/v")],
         instances: .virtualServer(
             VirtualServerTemplate(
-                flavor: VirtualServerFlavor(virtualCPUs: 2, cpuMillicores: 700, memory: .mebibytes(96)),
+                flavor: VirtualServerFlavor(
+                    virtualCPUs: 2, cpuMillicores: 700, memory: .mebibytes(96), maximumCpuMillicores: 1_400),
                 disks: [
                     VirtualDisk(
                         path: "/d/{instance}.raw", format: .raw, image: "/i/base.qcow2", imageFormat: .qcow2,

@@ -26,6 +26,8 @@ struct EmulatedHosts {
     var now = Timestamp(microseconds: 1_000_000)
     var letters: [Letter] = []
     var fences: [PhysicalServerID] = []
+    /// What a resize ends with.
+    var resizeFailure: HypervisorError?
     /// Processor time that the hypervisors count.
     var used: [PhysicalServerID: [VirtualServerID: TimeSpan]] = [:]
     /// All effects since it was last emptied.
@@ -121,6 +123,7 @@ struct EmulatedHosts {
         guard let host = hosts[letter.host], host.isConnected else { return fail(letter) }
         switch letter.command {
         case .list: tell(.listed(letter.host, host.servers.keys.sorted().compactMap { host.servers[$0] }))
+        case .resize: tell(.commandEnded(letter.host, letter.command, failure: resizeFailure))
         case .measure: tell(.measured(letter.host, used[letter.host] ?? [:]))
         case .run(let definition):
             hosts[letter.host]?.servers[definition.name] = ObservedVirtualServer(
@@ -133,6 +136,11 @@ struct EmulatedHosts {
         case .remove(let name):
             hosts[letter.host]?.servers[name] = nil
             tell(.commandEnded(letter.host, letter.command, failure: nil))
+        case .save(let name):
+            // As QEMU under libvirt does.
+            change(name, letter, to: .paused, .suspended)
+            change(name, letter, to: .saved, .saved)
+        case .restore(let name): change(name, letter, to: .running, .started)
         case .suspend(let name): change(name, letter, to: .paused, .suspended)
         case .resume(let name): change(name, letter, to: .running, .resumed)
         case .abortMigration: tell(.commandEnded(letter.host, letter.command, failure: nil))
@@ -191,7 +199,7 @@ struct EmulatedHosts {
     func places(of instance: InstanceID) -> [PhysicalServerID] {
         hosts.keys.sorted().filter { host in
             hosts[host]?.servers.values.contains {
-                $0.identity?.instance == instance && ($0.state == .running || $0.state == .paused)
+                $0.identity?.instance == instance && ($0.state == .running || $0.state == .paused || $0.state == .saved)
             } ?? false
         }
     }

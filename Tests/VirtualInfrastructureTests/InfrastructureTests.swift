@@ -254,7 +254,9 @@ import VirtualInfrastructure
         for _ in 0..<150 {
             act(&world, instances, &random)
             for instance in instances { #expect(world.places(of: instance).count <= 1, "seed \(seed)") }
+            audit(world, seed)
         }
+        world.declare(world.declared.map { emulatedHost($0.id.rawValue) })
         for host in world.hosts.keys.sorted() { world.comeBack(host) }
         for _ in 0..<20 {
             while let fenced = world.fences.popLast() {
@@ -263,6 +265,7 @@ import VirtualInfrastructure
             }
             world.settle()
             startMissing(&world, instances)
+            for instance in instances { world.tell(.wake(instance)) }
             world.advance(.seconds(3))
         }
         world.settle()
@@ -277,14 +280,72 @@ import VirtualInfrastructure
         }
     }
 
+    /// Nothing is promised twice, whatever is on its way: summed up apart from the supervisor's own books.
+    private func audit(_ world: EmulatedHosts, _ seed: UInt64) {
+        var sums: [PhysicalServerID: ServerResources] = [:]
+        for server in world.supervisor.servers.values {
+            let held = server.placement.flavor.resources
+            sums[server.placement.host, default: .zero] = sums[server.placement.host, default: .zero] + held
+            guard let destination = server.placement.destination else { continue }
+            let there = ServerResources(
+                cpuMillicores: world.supervisor.millicores(of: server.instance) ?? 0, memory: held.memory)
+            sums[destination, default: .zero] = sums[destination, default: .zero] + there
+        }
+        for host in world.declared {
+            let sum = sums[host.id] ?? .zero
+            #expect(world.supervisor.usage(of: host.id) == sum, "seed \(seed): \(host.id)")
+            #expect(host.capacity.holds(sum), "seed \(seed): \(host.id)")
+        }
+        #expect(world.migrating.count <= world.supervisor.rebalancing.migrationsPerCluster)
+    }
+
+    /// What administrators, the scaling listener and failover groups ask for.
+    private func ask(_ world: inout EmulatedHosts, _ host: PhysicalServerID, _ instance: InstanceID, _ number: Int) {
+        switch number {
+        case 0:
+            world.declare(
+                world.declared.map { server in
+                    var server = server
+                    if server.id == host { server.closed = true }
+                    return server
+                })
+            world.tell(.drain(host, DrainSettings(partial: true), operation: "op-drain", actor: "ann"))
+        case 1:
+            world.tell(.abortDrain(host, actor: "ann"))
+            world.declare(world.declared.map { emulatedHost($0.id.rawValue) })
+        case 2: world.tell(.rebalance(operation: "op-rebalance", actor: "ann"))
+        case 3:
+            let room = world.supervisor.growth(of: instance)
+            world.tell(.resize(instance, cpuMillicores: room, reason: "load"))
+        case 4:
+            let room = world.supervisor.growthElsewhere(of: instance)
+            guard room > 0 else { return }
+            world.tell(.relocate(instance, cpuMillicores: room, operation: "op-relocate", reason: "load"))
+        case 5: world.tell(.resize(instance, cpuMillicores: 500, reason: "no load"))
+        case 6: world.tell(.park(instance, .paused))
+        case 7: world.tell(.park(instance, .saved))
+        case 8:
+            world.resizeFailure =
+                world.resizeFailure == nil ? HypervisorError(.unsupported, "no limits here") : nil
+        default: world.tell(.wake(instance))
+        }
+    }
+
     private func startMissing(_ world: inout EmulatedHosts, _ instances: [InstanceID]) {
-        for instance in instances where world.supervisor.servers[instance] == nil { world.start(instance, smallServer) }
+        for instance in instances where world.supervisor.servers[instance] == nil { world.start(instance, growing) }
+    }
+
+    private var growing: VirtualServerTemplate {
+        var template = smallServer
+        template.flavor.virtualCPUs = 2
+        template.flavor.maximumCpuMillicores = 1_500
+        return template
     }
 
     private func act(_ world: inout EmulatedHosts, _ instances: [InstanceID], _ random: inout SeededGenerator) {
         let host = world.declared[Int.random(in: 0..<world.declared.count, using: &random)].id
         let instance = instances[Int.random(in: 0..<instances.count, using: &random)]
-        switch Int.random(in: 0..<12, using: &random) {
+        switch Int.random(in: 0..<16, using: &random) {
         case 0: world.crash(host)
         case 1: world.partition(host)
         case 2, 3: world.comeBack(host)
@@ -297,6 +358,7 @@ import VirtualInfrastructure
             }
         case 7: world.advance(.milliseconds(Int64.random(in: 100...3_000, using: &random)))
         case 8: startMissing(&world, instances)
+        case 9, 10, 11: ask(&world, host, instance, Int.random(in: 0..<11, using: &random))
         default:
             guard !world.letters.isEmpty else { return }
             world.deliver(at: 0)

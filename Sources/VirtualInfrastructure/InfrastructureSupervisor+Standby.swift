@@ -1,0 +1,85 @@
+import CloudModel
+
+/// Standbys that wait without running: paused in memory, or saved to storage.
+extension InfrastructureSupervisor {
+    mutating func park(_ instance: InstanceID, _ state: ParkedState) {
+        guard let server = servers[instance] else { return }
+        guard server.phase == .running, server.placement.parked == nil, !server.isMigrating, server.operation == nil
+        else {
+            // It stays as it is; whoever asked is told.
+            store(instance)
+            return effects.append(.woken(instance, incarnation: server.identity.incarnation))
+        }
+        servers[instance]?.placement.parked = state
+        store(instance)
+        switch state {
+        case .paused: act(server.placement.host, .suspend(server.name))
+        case .saved: act(server.placement.host, .save(server.name))
+        }
+    }
+
+    /// Asked for until it runs: what was lost is said again.
+    mutating func wake(_ instance: InstanceID) {
+        guard let server = servers[instance], let state = server.placement.parked else { return }
+        servers[instance]?.isWaking = true
+        switch (state, server.phase) {
+        // It is still on its way into its sleep: it is woken when it has arrived there.
+        case (_, .running): if state == .paused { act(server.placement.host, .resume(server.name)) }
+        case (.paused, _): act(server.placement.host, .resume(server.name))
+        case (.saved, _): act(server.placement.host, .restore(server.name))
+        }
+    }
+
+    mutating func wasSaved(_ server: SupervisedServer) {
+        guard server.placement.parked == .saved, server.phase == .running else { return }
+        servers[server.instance]?.phase = .saved
+        servers[server.instance]?.load.movedToAnotherHost()
+        effects.append(.lifecycle(server.instance, incarnation: server.identity.incarnation, .suspend))
+        record(
+            "virtual-server.saved", of: server, "\(server.instance) is saved on \(server.placement.host), as a standby",
+            ["host": server.placement.host.rawValue])
+        if server.isWaking { wake(server.instance) }
+    }
+
+    mutating func wasRestored(_ server: SupervisedServer) {
+        guard server.phase == .saved else { return }
+        servers[server.instance]?.phase = .running
+        effects.append(.lifecycle(server.instance, incarnation: server.identity.incarnation, .resume))
+        record(
+            "virtual-server.restored", of: server, "\(server.instance) is restored on \(server.placement.host)",
+            ["host": server.placement.host.rawValue])
+        awake(server.instance)
+    }
+
+    /// It runs, whoever let it.
+    mutating func awake(_ instance: InstanceID) {
+        guard let server = servers[instance], server.placement.parked != nil else { return }
+        servers[instance]?.placement.parked = nil
+        servers[instance]?.isWaking = false
+        store(instance)
+        effects.append(.woken(instance, incarnation: server.identity.incarnation))
+    }
+
+    /// Asked to sleep or to wake, and could not: nobody can rely on it, and another is started in its stead.
+    mutating func parkingFailed(_ name: VirtualServerID, on host: PhysicalServerID, _ failure: HypervisorError) {
+        guard let server = servers.values.first(where: { $0.name == name }), server.placement.host == host,
+            server.placement.parked != nil
+        else { return }
+        if failure.code == .unreachable { return }
+        if server.phase == .running { return awake(server.instance) }
+        record(
+            "virtual-server.not-restored", of: server, "\(server.instance) does not go on: \(failure.description)",
+            ["host": host.rawValue])
+        ended(server, crashed: true, inferred: true)
+    }
+
+    /// The host has said what it has: a wake that it may not have heard is repeated.
+    mutating func repeatWakes(on host: PhysicalServerID) {
+        for instance in servers.keys.sorted() {
+            guard let server = servers[instance], server.placement.host == host, server.isWaking,
+                server.phase == .suspended || server.phase == .saved
+            else { continue }
+            wake(instance)
+        }
+    }
+}
