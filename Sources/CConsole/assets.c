@@ -51,6 +51,9 @@ static const unsigned char theme_js[] = {
 static const unsigned char view_audit_js[] = {
 #embed "assets/view-audit.js"
 };
+static const unsigned char view_bills_js[] = {
+#embed "assets/view-bills.js"
+};
 static const unsigned char view_consumers_js[] = {
 #embed "assets/view-consumers.js"
 };
@@ -60,6 +63,12 @@ static const unsigned char view_events_js[] = {
 static const unsigned char view_failover_js[] = {
 #embed "assets/view-failover.js"
 };
+static const unsigned char view_infrastructure_js[] = {
+#embed "assets/view-infrastructure.js"
+};
+static const unsigned char view_integrity_js[] = {
+#embed "assets/view-integrity.js"
+};
 static const unsigned char view_login_js[] = {
 #embed "assets/view-login.js"
 };
@@ -68,6 +77,9 @@ static const unsigned char view_notifications_js[] = {
 };
 static const unsigned char view_overview_js[] = {
 #embed "assets/view-overview.js"
+};
+static const unsigned char view_scaling_js[] = {
+#embed "assets/view-scaling.js"
 };
 static const unsigned char view_service_js[] = {
 #embed "assets/view-service.js"
@@ -106,12 +118,16 @@ static const struct cconsole_asset assets[] = {
     ASSET("text-zh.js", text_zh_js),
     ASSET("theme.js", theme_js),
     ASSET("view-audit.js", view_audit_js),
+    ASSET("view-bills.js", view_bills_js),
     ASSET("view-consumers.js", view_consumers_js),
     ASSET("view-events.js", view_events_js),
     ASSET("view-failover.js", view_failover_js),
+    ASSET("view-infrastructure.js", view_infrastructure_js),
+    ASSET("view-integrity.js", view_integrity_js),
     ASSET("view-login.js", view_login_js),
     ASSET("view-notifications.js", view_notifications_js),
     ASSET("view-overview.js", view_overview_js),
+    ASSET("view-scaling.js", view_scaling_js),
     ASSET("view-service.js", view_service_js),
     ASSET("view-services.js", view_services_js),
     ASSET("view-settings.js", view_settings_js),

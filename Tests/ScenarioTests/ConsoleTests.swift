@@ -1,3 +1,5 @@
+import CloudModel
+import ConfigurationFile
 import Foundation
 import Glibc
 import Scenarios
@@ -33,7 +35,15 @@ extension Scenarios {
             .timeLimit(.minutes(5))
         )
         func inBrowser() async throws {
-            try await ScenarioPlatform.run { context in
+            let guest = try Guest()
+            defer { guest.end() }
+            let hosts = FileManager.default.temporaryDirectory.appendingPathComponent("node-\(UUID().uuidString).xml")
+            try Data("<node/>".utf8).write(to: hosts)
+            defer { try? FileManager.default.removeItem(at: hosts) }
+            let change: (inout ConfigurationDocument) -> Void = {
+                Self.addVirtualServers(to: &$0, node: hosts.path, port: guest.port)
+            }
+            try await ScenarioPlatform.run(change) { context in
                 let directory = context.platform.directory
                 let file = directory.appendingPathComponent("surroundings.json")
                 let surroundings = Surroundings(
@@ -46,6 +56,52 @@ extension Scenarios {
                 let text = (try? String(contentsOf: output, encoding: .utf8)) ?? ""
                 #expect(status == 0 && text.hasSuffix(" passed\n"), "\(text)")
             }
+        }
+
+        /// Two hosts of the hypervisor that libvirt has inside itself for tests, and a service with a virtual server.
+        private static func addVirtualServers(to document: inout ConfigurationDocument, node: String, port: UInt16) {
+            document.configuration.physicalServers = [("host-a", "test:///default"), ("host-b", "test://\(node)")].map {
+                PhysicalServer(
+                    id: PhysicalServerID($0), hypervisor: $1,
+                    capacity: ServerResources(cpuMillicores: 2_000, memory: .mebibytes(1_024)))
+            }
+            document.configuration.services.append(
+                CloudService(
+                    id: "desk", routes: [Route(host: ScenarioCloud.host(of: "desk"))],
+                    instances: .virtualServer(
+                        VirtualServerTemplate(
+                            flavor: VirtualServerFlavor(cpuMillicores: 500, memory: .mebibytes(64)),
+                            directBoot: DirectBoot(kernel: "/boot/vmlinuz", commandLine: "{address}"),
+                            addresses: AddressRange(first: 0x7F00_0001, last: 0x7F00_0001, prefixLength: 8), port: port)
+                    ),
+                    constraints: WorkloadConstraints(minimumInstances: 1, maximumInstances: 1),
+                    healthCheck: HealthCheck(probe: .tcp, interval: .seconds(30), rise: 1)))
+        }
+
+        /// Where the virtual server seems to listen: the hypervisor for tests has none that do. The kernel accepts as
+        /// many connections as are tried here by itself.
+        private struct Guest {
+            let descriptor: Int32
+            let port: UInt16
+
+            init() throws {
+                descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+                var address = sockaddr_in()
+                address.sin_family = sa_family_t(AF_INET)
+                address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+                var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+                let descriptor = descriptor
+                let isBound = withUnsafeMutablePointer(to: &address) {
+                    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                        bind(descriptor, $0, size) == 0 && listen(descriptor, 1_024) == 0
+                            && getsockname(descriptor, $0, &size) == 0
+                    }
+                }
+                try #require(isBound)
+                port = UInt16(bigEndian: address.sin_port)
+            }
+
+            func end() { close(descriptor) }
         }
 
         private static func run(_ surroundings: URL, output: URL) async throws -> Int32 {

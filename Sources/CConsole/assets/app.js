@@ -37,6 +37,7 @@ function enter(found) {
     h("div", { class: "toasts", "aria-live": "polite" }));
   if (found.session.role !== "consumer") feed.open();
   window.onhashchange = route;
+  state.looking = new AbortController();
   state.timer = setInterval(look, 5_000);
   look();
   route();
@@ -46,13 +47,16 @@ function leave() {
   state.session = undefined;
   view?.abort();
   view = undefined;
+  state.looking?.abort();
   clearInterval(state.timer);
   window.onhashchange = null;
   feed.close();
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
 }
 
+// Nothing is asked for any more before the session ends: it would be refused.
 async function logOut() {
+  leave();
   try { await send("DELETE", "/console/session"); } catch { /* It has ended already. */ }
   ask();
   history.replaceState(null, "", location.pathname);
@@ -64,7 +68,8 @@ async function look() {
   state.health = await health();
   if (state.session && state.session.session.role !== "consumer") {
     try {
-      const [incidents, services] = await Promise.all([get("/incidents"), get("/services")]);
+      const [incidents, services] = await Promise.all([
+        get("/incidents", state.looking.signal), get("/services", state.looking.signal)]);
       state.badge = incidents.items.length;
       sampleAll(services.items);
     } catch { state.badge = 0; }

@@ -54,3 +54,18 @@ export function ago(moment) {
   if (seconds < 86_400) return format.format(-Math.floor(seconds / 3_600), "hour");
   return format.format(-Math.floor(seconds / 86_400), "day");
 }
+
+// An amount as the API gives it, an exact decimal, with all of its decimals: it never becomes a binary fraction.
+export function money(amount, currency) {
+  const [, sign, whole, decimals = ""] = /^(-?)(\d+)(?:\.(\d+))?$/.exec(amount) ?? [];
+  if (whole === undefined) return amount === undefined ? "–" : `${amount} ${currency}`;
+  const mark = new Intl.NumberFormat(locale(), { minimumFractionDigits: 1 }).formatToParts(1.5)
+    .find(({ type }) => type === "decimal").value;
+  const grouped = new Intl.NumberFormat(locale()).format(BigInt(whole));
+  return `${sign && "−"}${grouped}${decimals && mark + decimals} ${currency}`;
+}
+
+// A day by the calendar of a time zone.
+export function day(moment, timeZone) {
+  return new Date(moment).toLocaleDateString(locale(), { timeZone, year: "numeric", month: "short", day: "numeric" });
+}

@@ -4,8 +4,9 @@ import { t, word } from "./i18n.js";
 import { ago, fullTime, number, time } from "./format.js";
 import { feed, Problem } from "./api.js";
 
-// Loads and draws, again whenever something happened and every so often, until the view is left.
-export function live(ctx, load, draw, every = 3_000) {
+// Loads and draws, again whenever something happened and every so often, until the view is left. What is dear to load
+// does not follow the events.
+export function live(ctx, load, draw, every = 3_000, { followsEvents = true } = {}) {
   let isRunning = false;
   let isWanted = false;
   let data;
@@ -28,7 +29,7 @@ export function live(ctx, load, draw, every = 3_000) {
     if (!event || soon) return;
     soon = setTimeout(() => { soon = undefined; refresh(); }, 120);
   };
-  feed.listeners.add(listener);
+  if (followsEvents) feed.listeners.add(listener);
   const timer = setInterval(() => { if (!document.hidden) refresh(); }, every);
   ctx.signal.addEventListener("abort", () => {
     feed.listeners.delete(listener);

@@ -25,12 +25,20 @@ export function audit(ctx) {
       services: ["administration", ...services.items.map(({ id }) => id)] };
   }, ({ events, failed, services }) => [
     pageHead(t("nav.audit"), t("audit.what")),
+    isStaff && auditTabs("logins"),
     form(ctx, chosen, services, isStaff),
     failed.length > 0 && card(t("audit.failed"), ranking(ctx, failed, order), { list: "bare", key: "ranking" }),
     card(t("audit.logins"), [found(events), events.length >= limit && limit < 1_000 && h("div", { class: "more" },
       h("button", { type: "button", onclick: () => { limit = Math.min(1_000, limit + step); ctx.refresh(); } },
         t("list.more")))], { list: "bare", key: "logins" }),
   ], 4_000);
+}
+
+export function auditTabs(chosen) {
+  const tab = (name, path, title) => h("a", { href: `#/${path}`, "aria-current": name === chosen ? "page" : null },
+    title);
+  return h("nav", { class: "tabs", "aria-label": t("nav.audit") }, tab("logins", "audit", t("audit.tab")),
+    tab("integrity", "audit/integrity", t("integrity.title")));
 }
 
 // What a date and time field says is of the reader's own time zone.

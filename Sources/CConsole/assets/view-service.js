@@ -5,6 +5,7 @@ import { number } from "./format.js";
 import { get, query, send, setConstraint } from "./api.js";
 import { asDuration, timeChart } from "./chart.js";
 import { history, sample, span } from "./history.js";
+import { serviceTabs } from "./view-scaling.js";
 import { act, ask, card, empty, field, live, pageHead, pill, serviceState, statePill, table, toast,
   when } from "./parts.js";
 
@@ -31,6 +32,7 @@ function draw(ctx, { service: found, events, records }) {
       pageHead(h("span", {}, found.id, " ", pill(text, state)), t("service.what", {
         routes: found.routes.map(({ host, pathPrefix }) => (host ?? "*") + pathPrefix).join(", "),
         algorithm: found.algorithm }))),
+    serviceTabs(found.id, "service"),
     load?.consumersWaiting > 0 && waiting(ctx, found),
     h("div", { class: "tiles" },
       figure(t("services.instances"), number(up), `/ ${number(constraints.maximumInstances)}`),

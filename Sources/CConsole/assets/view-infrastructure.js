@@ -1,0 +1,153 @@
+// The physical servers with their load, the virtual servers on each, and what is being moved.
+import { h, link } from "./dom.js";
+import { t, word } from "./i18n.js";
+import { bytes, number } from "./format.js";
+import { get, query, send } from "./api.js";
+import { meter } from "./chart.js";
+import { act, ask, at, card, choice, empty, field, live, pageHead, pill, statePill, table, toast } from "./parts.js";
+
+const hostStates = { up: "good", suspect: "warn", confirmed: "bad", fencing: "bad", fenced: "bad", recovering: "warn",
+  unknown: "warn" };
+const serverStates = { running: "good", suspended: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
+const kinds = ["virtual-server.", "physical-server."];
+
+export function infrastructure(ctx) {
+  live(ctx, async (signal) => {
+    const [hosts, servers, operations] = await Promise.all([get("/physical-servers", signal),
+      get("/virtual-servers", signal), get(query("/operations", { limit: 200 }), signal)]);
+    return { hosts: hosts.items, servers: servers.items,
+      operations: operations.items.filter(({ kind }) => kinds.some((start) => kind.startsWith(start))).slice(0, 20) };
+  }, ({ hosts, servers, operations }) => [
+    pageHead(t("nav.infrastructure"), t("infrastructure.what")),
+    hosts.length === 0 && card(t("infrastructure.hosts"), empty(t("infrastructure.none"),
+      t("infrastructure.noneAdvice"), "kind: PhysicalServer")),
+    hosts.map((host) => hostCard(ctx, host, hosts, servers.filter(({ host: id }) => id === host.id))),
+    hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves" }),
+  ]);
+}
+
+function hostCard(ctx, host, hosts, servers) {
+  return card(host.id, [
+    h("div", { class: "body" }, h("dl", { class: "facts" },
+      load(t("infrastructure.cpu"), host.cpuMillicoresUsed, host.cpuMillicores, (value) => number(value / 1_000, 2)),
+      load(t("infrastructure.memory"), host.memoryBytesUsed, host.memoryBytes, bytes),
+      h("dt", {}, t("infrastructure.hypervisor")),
+      h("dd", {}, h("code", {}, host.hypervisor), host.version && ` ${host.version}`))),
+    serverTable(ctx, host, hosts, servers),
+  ], { list: "bare", key: `host-${host.id}`, actions: [
+    pill(word("hostPhase", host.phase), hostStates[host.phase]),
+    host.maintenance && pill(word("state", "maintenance"), "warn"),
+    host.closed && pill(t("infrastructure.closed"), "warn"),
+    ctx.mayOperate && hostActions(ctx, host)].filter(Boolean) });
+}
+
+const load = (title, used, capacity, format) => {
+  const text = t("infrastructure.used", { used: format(used), capacity: format(capacity) });
+  return [h("dt", {}, title), h("dd", {}, text, meter(used, Math.max(1, capacity), `${title}: ${text}`))];
+};
+
+function hostActions(ctx, host) {
+  const path = `/physical-servers/${encodeURIComponent(host.id)}`;
+  const button = (verb, onclick, isDangerous) => h("button", { class: `small${isDangerous ? " danger" : ""}`,
+    type: "button", "aria-label": `${t(`infrastructure.${verb}`)} ${host.id}`, onclick }, t(`infrastructure.${verb}`));
+  const simply = (verb) => button(verb, async () => {
+    await act(() => send("POST", `${path}/${verb}`));
+    ctx.refresh();
+  });
+  const named = (verb, body, sent) => ask({ body, isDangerous: true,
+    title: t(`infrastructure.${verb}Title`, { host: host.id }), confirm: t(`infrastructure.${verb}`), name: host.id,
+    work: async () => { tell(await send("POST", `${path}/${verb}`, sent)); ctx.refresh(); } });
+  return h("div", { class: "filters" },
+    host.drain ? simply("abort-drain") : host.closed ? simply("activate")
+      : button("drain", async () => {
+        const plan = await act(() => get(`${path}/drain`));
+        // Who goes on has read which of them find no place.
+        if (plan) named("drain", drainPlan(plan), { partial: plan.steps.some(({ obstacle }) => obstacle) });
+      }, true),
+    host.phase !== "up" && host.phase !== "fenced" && button("confirm-off",
+      () => named("confirm-off", h("p", {}, t("infrastructure.confirm-offWhat"))), true));
+}
+
+// What would become of each virtual server, before anybody says yes.
+function drainPlan({ steps }) {
+  return [h("p", {}, t("infrastructure.drainWhat")), steps.length === 0
+    ? h("p", { class: "quiet" }, t("infrastructure.drainEmpty"))
+    : h("ul", {}, steps.map(({ instance, destination, obstacle }) => h("li", {}, h("b", {}, instance), " ",
+      destination === undefined ? t("infrastructure.stays", { reason: obstacle ?? "" })
+        : t("infrastructure.goes", { host: destination }))))];
+}
+
+const tell = (operation) => operation && toast(h("span", {}, t("operation.begun"), " ",
+  link("events?show=operations", operation.id)));
+
+function serverTable(ctx, host, hosts, servers) {
+  return table({ rows: servers, key: ({ instance }) => instance,
+    label: t("infrastructure.serversOn", { host: host.id }),
+    none: h("p", { class: "more quiet" }, t("infrastructure.noServers")), columns: [
+      { title: t("infrastructure.server"), cell: ({ instance, name }) => h("b", { title: name }, instance) },
+      { title: t("filter.service"), cell: ({ service }) => link(`services/${service}`, service) },
+      { title: t("services.state"), cell: (server) => [
+        pill(word("serverPhase", server.phase), serverStates[server.phase] ?? ""), moving(server)] },
+      { title: t("infrastructure.size"), cell: ({ virtualCPUs, memoryBytes }) => t("infrastructure.sizeText", {
+        cpus: number(virtualCPUs), memory: bytes(memoryBytes) }) },
+      { title: t("instance.endpoint"), cell: ({ address }) => h("code", {}, address) },
+      ctx.mayOperate && { title: "", cell: (server) => serverActions(ctx, server, hosts) },
+    ].filter(Boolean) });
+}
+
+function moving({ destination, bytesTransferred, bytesRemaining }) {
+  if (destination === undefined) return undefined;
+  const done = Number(bytesTransferred ?? 0);
+  const whole = done + Number(bytesRemaining ?? 0);
+  const text = t("infrastructure.moving", { host: destination, done: bytes(done), whole: bytes(whole) });
+  return h("div", { class: "small" }, text, meter(done, Math.max(1, whole), text));
+}
+
+function serverActions(ctx, server, hosts) {
+  const path = `/virtual-servers/${encodeURIComponent(server.instance)}`;
+  const button = (verb, onclick, isDangerous) => h("button", { class: `small${isDangerous ? " danger" : ""}`,
+    type: "button", "aria-label": `${t(`infrastructure.${verb}`)} ${server.instance}`, onclick },
+  t(`infrastructure.${verb}`));
+  const simply = (verb) => button(verb, async () => {
+    await act(async () => tell(await send("POST", `${path}/${verb}`)));
+    ctx.refresh();
+  });
+  if (server.destination !== undefined) return h("div", { class: "actions" }, simply("abort-migration"));
+  return h("div", { class: "actions" },
+    server.phase === "running" && button("migrate", () => migrate(ctx, server, hosts, path)),
+    server.phase === "running" && button("suspend", () => ask({ isDangerous: true, name: server.instance,
+      title: t("infrastructure.suspendTitle", { instance: server.instance }), confirm: t("infrastructure.suspend"),
+      body: h("p", {}, t("infrastructure.suspendWhat")),
+      work: async () => { tell(await send("POST", `${path}/suspend`)); ctx.refresh(); } }), true),
+    server.phase === "suspended" && simply("resume"));
+}
+
+// A refusal stays in the dialog, with its reason for each host.
+function migrate(ctx, server, hosts, path) {
+  const asked = { host: "", mode: "live" };
+  const others = hosts.map(({ id }) => id).filter((id) => id !== server.host);
+  ask({ title: t("infrastructure.migrateTitle", { instance: server.instance }), confirm: t("infrastructure.migrate"),
+    body: [h("p", { class: "quiet" }, t("infrastructure.migrateWhat", { host: server.host })),
+      field(t("infrastructure.destination"), choice(others, asked.host, (id) => id,
+        (value) => { asked.host = value; }, t("infrastructure.best"))),
+      field(t("infrastructure.mode"), choice(["live", "suspended"], asked.mode, (mode) => word("migrationMode", mode),
+        (value) => { asked.mode = value; }))],
+    work: async () => {
+      tell(await send("POST", `${path}/migrate`, { host: asked.host || undefined, mode: asked.mode }));
+      ctx.refresh();
+    } });
+}
+
+function operationTable(rows) {
+  return table({ rows, key: ({ id }) => id, label: t("overview.operations"),
+    none: empty(t("operations.none"), t("infrastructure.noMoves")), columns: [
+      { title: t("table.at"), cell: ({ startedAt }) => at(startedAt) },
+      { title: t("operations.kind"), cell: ({ kind }) => h("b", {}, word("operation", kind)) },
+      { title: t("events.about"), cell: ({ instance, host }) => instance ?? host ?? "–" },
+      { title: t("services.state"), cell: ({ state }) => statePill("state", state) },
+      { title: t("infrastructure.progress"), cell: ({ progress, failure }) => [failure ?? "",
+        progress && t("infrastructure.steps", { done: number(progress.done), total: number(progress.total) }),
+        progress?.waiting.length > 0 && h("ul", {}, progress.waiting.map((reason) => h("li", {}, reason)))] },
+      { title: t("events.actor"), cell: ({ actor }) => actor },
+    ] });
+}

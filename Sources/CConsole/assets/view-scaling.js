@@ -1,0 +1,105 @@
+// Why a service has as many instances as it has: its policy, its decisions with their reasons, and the load at each.
+import { h, link } from "./dom.js";
+import { t, word } from "./i18n.js";
+import { number } from "./format.js";
+import { get, query } from "./api.js";
+import { timeChart } from "./chart.js";
+import { history, sample } from "./history.js";
+import { at, card, empty, live, pageHead, pill, table } from "./parts.js";
+
+const step = 20;
+const dryRun = "scaling.decided.dry-run";
+
+export function serviceTabs(id, chosen) {
+  const path = `services/${encodeURIComponent(id)}`;
+  const tab = (name, address, title) => h("a", { href: `#/${address}`,
+    "aria-current": name === chosen ? "page" : null }, title);
+  return h("nav", { class: "tabs", "aria-label": id }, tab("service", path, t("scaling.service")),
+    tab("scaling", `${path}/scaling`, t("scaling.title")));
+}
+
+export function scaling(ctx) {
+  const [id] = ctx.parts;
+  let limit = step;
+  let declared;
+  live(ctx, async (signal) => {
+    const events = (kind) => get(query("/events", { service: id, kind, newest: true, limit }), signal);
+    const [found, decisions, limits] = await Promise.all([get(`/services/${encodeURIComponent(id)}`, signal),
+      events("scaling.decided"), events("constraint.changed")]);
+    // It only changes with the limits or a new configuration: asked for once for each view.
+    declared ??= await settings(id, signal);
+    sample(found);
+    return { found, declared, decisions: decisions.items.reverse(), limits: limits.items
+      .filter(({ details }) => details.constraint === "maximum-instances") };
+  }, ({ found, declared: spec, decisions, limits }) => [
+    h("div", {}, h("p", { class: "crumb" }, link("services", t("nav.services")), " / ", link(
+      `services/${encodeURIComponent(id)}`, id)),
+    pageHead(h("span", {}, `${id}: ${t("scaling.title")}`, " ", spec.dryRun && pill(t("scaling.dryRun"), "warn")),
+      t("scaling.what"))),
+    serviceTabs(id, "scaling"),
+    spec.dryRun && h("div", { class: "notice warn" }, t("scaling.dryRunWhat")),
+    card(t("scaling.chart"), chart(found, decisions, limits), { key: "scaling-chart" }),
+    card(t("scaling.decisions"), [decisionTable(decisions), decisions.length >= limit && limit < 1_000
+      && h("div", { class: "more" }, h("button", { type: "button",
+        onclick: () => { limit = Math.min(1_000, limit + step); ctx.refresh(); } }, t("list.more")))],
+    { list: "bare", key: "decisions" }),
+    card(t("scaling.policy"), policy(found, spec), { key: "policy" }),
+  ], 3_000);
+}
+
+// As the configuration has it; what it leaves out has the documented default.
+async function settings(id, signal) {
+  const { resources } = await get("/configuration", signal);
+  return resources.find(({ kind, metadata }) => kind === "CloudService" && metadata.name === id)?.spec.scaling ?? {};
+}
+
+// What is known of the past is what was noted when something was decided; then comes what this page has seen itself.
+function chart(found, decisions, limits) {
+  const seen = history(found.id);
+  const done = decisions.filter(({ kind }) => kind !== dryRun).reverse();
+  const moment = (event) => Date.parse(event.at);
+  const both = (events) => events.flatMap((event) => [[moment(event) - 1, Number(event.details.from)],
+    [moment(event), Number(event.details.to)]]);
+  const load = decisions.filter(({ details }) => details.requestsInFlight !== undefined).reverse()
+    .map((event) => [moment(event), Number(event.details.requestsInFlight) + Number(event.details.requestsQueued)]);
+  const to = Date.now();
+  const starts = [...done, ...decisions, ...limits].map(moment).concat(seen.map((point) => point.at));
+  const from = Math.min(to - 60_000, ...starts);
+  const now = [to, found.constraints.maximumInstances];
+  const changes = both(limits);
+  return timeChart({ title: t("scaling.chartWhat"), from, to, series: [
+    { name: t("service.limit"), colour: 2, isStepped: true, isDashed: true,
+      points: [[from, changes[0]?.[1] ?? now[1]], ...changes, now] },
+    { name: t("scaling.wanted"), colour: 3, isStepped: true, points: both(done) },
+    { name: t("service.upInstances"), colour: 4, isStepped: true, points: seen.map((point) => [point.at, point.up]) },
+    { name: t("service.load"), colour: 1, isDotted: true,
+      points: [...load, ...seen.map((point) => [point.at, point.inFlight + point.queued])].sort(([a], [b]) => a - b) },
+  ] });
+}
+
+function decisionTable(rows) {
+  const fact = (title, name) => ({ title, class: "number",
+    cell: ({ details }) => (details[name] === undefined ? "–" : number(details[name])) });
+  return table({ rows, key: ({ position }) => position, label: t("scaling.decisions"),
+    none: empty(t("scaling.none"), t("scaling.noneAdvice")), columns: [
+      { title: t("table.at"), cell: (event) => at(event.at) },
+      { title: t("services.instances"), cell: ({ kind, details }) => h("span", {}, h("b", {},
+        `${details.from} → ${details.to}`), " ", kind === dryRun && pill(t("scaling.dryRun"), "warn")) },
+      { title: t("audit.reason"), cell: ({ details, summary }) => h("span", { title: summary },
+        details.reason ?? summary) },
+      { title: t("scaling.policy"), cell: ({ details }) => (details.policy ? word("policy", details.policy) : "–") },
+      fact(t("services.inFlight"), "requestsInFlight"), fact(t("service.queued"), "requestsQueued"),
+      fact(t("services.consumers"), "activeConsumers"),
+    ] });
+}
+
+function policy({ constraints }, spec) {
+  const kind = spec.policy?.kind ?? "concurrency";
+  return [h("dl", { class: "facts" },
+    h("dt", {}, t("scaling.policy")), h("dd", {}, h("b", {}, word("policy", kind))),
+    h("dt", {}, t("services.instances")), h("dd", {}, t("scaling.between", {
+      least: number(constraints.minimumInstances), most: number(constraints.maximumInstances) }))),
+  h("p", { class: "quiet account" }, t(Object.keys(spec).length > 0 ? "scaling.declared" : "scaling.defaults")),
+  Object.keys(spec).length > 0 && h("pre", { tabindex: "0", "aria-label": t("scaling.policy") },
+    JSON.stringify(spec, null, 2))];
+}
