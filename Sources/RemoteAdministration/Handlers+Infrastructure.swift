@@ -28,7 +28,8 @@ extension RouteTable {
             Route(
                 name: "listVirtualServers", method: .get, path: "/api/v1/virtual-servers", right: .read,
                 summary: "Lists the virtual servers with their hosts.",
-                answer: .json(API.Page<API.VirtualServer>.self, "All of them, by instance.")
+                query: [QueryParameter("host", "Only those of this physical server.")] + NamedList.parameters,
+                answer: .json(API.Page<API.VirtualServer>.self, "Virtual servers, by instance.")
             ) { try await $0.listVirtualServers($1) },
             Route(
                 name: "migrateVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/migrate",
@@ -151,7 +152,12 @@ extension Handlers {
     }
 
     func listVirtualServers(_ call: Call) async throws -> Reply {
-        .json(API.Page(items: await administration.virtualServers().map(API.VirtualServer.init)))
+        let host: PhysicalServerID? = call.query.identifier("host")
+        let servers = await administration.virtualServers().filter { host == nil || $0.placement.host == host }
+        let (items, next) = NamedList(call.query).part(
+            of: servers, name: \.identity.instance.rawValue,
+            words: { [$0.identity.instance.rawValue, $0.identity.service.rawValue, $0.placement.host.rawValue] })
+        return .json(API.Page(items: items.map(API.VirtualServer.init), nextCursor: next))
     }
 
     func migrate(_ call: Call) async throws -> Reply {

@@ -8,7 +8,7 @@ extension RouteTable {
         Route(
             name: "listServices", method: .get, path: "/api/v1/services", right: .read,
             summary: "Lists the cloud services with their constraints, instances and load.",
-            answer: .json(API.Page<API.Service>.self, "All services, by name.")
+            query: NamedList.parameters, answer: .json(API.Page<API.Service>.self, "Services, by name.")
         ) { try await $0.listServices($1) },
         Route(
             name: "getService", method: .get, path: "/api/v1/services/{service}", right: .read,
@@ -51,7 +51,7 @@ extension RouteTable {
             Route(
                 name: "listInstances", method: .get, path: "/api/v1/instances", right: .read,
                 summary: "Lists the service instances.",
-                query: [QueryParameter("service", "Only instances of this service.")],
+                query: [QueryParameter("service", "Only instances of this service.")] + NamedList.parameters,
                 answer: .json(API.Page<API.Instance>.self, "The instances, by name.")
             ) { try await $0.listInstances($1) },
             Route(
@@ -89,14 +89,17 @@ extension RouteTable {
 extension Handlers {
     func listServices(_ call: Call) async throws -> Reply {
         let configuration = await administration.configuration()
-        let instances = await administration.instances()
+        let instances = Dictionary(grouping: await administration.instances(), by: \.service)
         let load = await administration.load()
+        let (services, next) = NamedList(call.query).part(
+            of: configuration.services, name: \.id.rawValue, words: { [$0.id.rawValue, $0.owner?.rawValue ?? ""] })
         return .json(
             API.Page(
-                items: configuration.services.map { service in
+                items: services.map { service in
                     API.Service(
-                        service, groups: configuration.failoverGroups, instances: instances, load: load[service.id])
-                }))
+                        service, groups: configuration.failoverGroups, instances: instances[service.id] ?? [],
+                        load: load[service.id])
+                }, nextCursor: next))
     }
 
     func getService(_ call: Call) async throws -> Reply {
@@ -135,9 +138,10 @@ extension Handlers {
 
     func listInstances(_ call: Call) async throws -> Reply {
         let service: ServiceID? = call.query.identifier("service")
-        let instances = await administration.instances()
-            .filter { service == nil || $0.service == service }.sorted { $0.id < $1.id }
-        return .json(API.Page(items: instances.map(API.Instance.init)))
+        let instances = await administration.instances().filter { service == nil || $0.service == service }
+        let (items, next) = NamedList(call.query).part(
+            of: instances, name: \.id.rawValue, words: { [$0.id.rawValue, $0.service.rawValue] })
+        return .json(API.Page(items: items.map(API.Instance.init), nextCursor: next))
     }
 
     func getInstance(_ call: Call) async throws -> Reply {

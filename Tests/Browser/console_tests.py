@@ -198,6 +198,17 @@ def scaling_explained(page, around):
     page.screenshot(f"{around.screenshots}/scaling.png", is_whole=True)
 
 
+def services_searched(page, around):
+    """The platform searches and gives a part; the page shows that part and leads back to the beginning."""
+    rows = "[...document.querySelectorAll('#main tbody tr')].map(e => e.dataset.key).join()"
+    page.view("services?search=LED")
+    page.wait(f"{rows} === 'ledger'", "what fits the search")
+    page.view("services?after=desk")
+    page.wait(f"{rows} === 'ledger,shop'", "the part behind a name")
+    page.press("#main .more button", "To the beginning")
+    page.wait(f"{rows} === 'classic,desk,ledger,shop'", "all of them")
+
+
 def bills_shown(page, around):
     page.view("bills")
     page.wait("document.querySelectorAll('[data-key=drafts] tbody tr').length >= 4", "a draft for each consumer")
@@ -455,7 +466,7 @@ def rights_shown(page, around):
 
 tests = [first_login, limit_raised, failover_seen, failed_login_found, bills_shown, integrity_checked,
          virtual_servers_commanded, key_made_and_revoked, feed_resumes, by_keyboard, both_languages, small_screen,
-         accessible, pictures, scaling_explained, interactive_soon, rights_shown]
+         accessible, pictures, scaling_explained, services_searched, interactive_soon, rights_shown]
 
 
 def main():

@@ -27,6 +27,27 @@ import Testing
         }
     }
 
+    @Test("services are searched and given in parts, each of them once")
+    func parts() async throws {
+        try await LiveServer.run { live in
+            try await Samples.fill(live)
+            func page(_ query: String) async throws -> API.Page<API.Service> {
+                try await live.send("GET", "/api/v1/services?\(query)", as: .auditor)
+                    .value(API.Page<API.Service>.self)
+            }
+            let first = try await page("limit=1")
+            #expect(first.items.map(\.id) == ["shop"] && first.items.first?.instances.count == 2)
+            let cursor = try #require(first.nextCursor)
+            let second = try await page("limit=1&cursor=\(cursor)")
+            #expect(second.items.map(\.id) == ["wiki"] && second.nextCursor == nil)
+            #expect(try await page("search=IK").items.map(\.id) == ["wiki"])
+            #expect(try await page("search=nothing").items.isEmpty)
+            let path = "/api/v1/instances?limit=1&search=shop"
+            let instances = try await live.send("GET", path).value(API.Page<API.Instance>.self)
+            #expect(instances.items.map(\.id) == ["shop-1"] && instances.nextCursor == "shop-1")
+        }
+    }
+
     @Test("a constraint is changed on the version that was read, or not at all")
     func constraint() async throws {
         try await LiveServer.run { live in

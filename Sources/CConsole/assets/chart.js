@@ -56,9 +56,8 @@ export function timeChart({ title, series, from, to, format = (value) => number(
     ...series.map(({ points, colour, isFilled }) => isFilled && s("path", {
       class: `area c${colour}`, d: area(points, x, y) })),
     ...series.map(({ points, colour, isDotted }) => isDotted && s("path", {
-      class: `line dots c${colour}`, d: points.map(([at,
-        value]) => `M${x(at).toFixed(1)} ${y(value).toFixed(1)}h0.01`).join("")
-    })),
+      class: `line dots c${colour}`, d: points.filter(([, value]) => value !== undefined && value !== null)
+        .map(([at, value]) => `M${x(at).toFixed(1)} ${y(value).toFixed(1)}h0.01`).join("") })),
     ...series.map(({ points, colour, isStepped, isDashed }) => s("path", {
       class: `line c${colour}${isDashed ? " dashed" : ""}`, d: line(points, x, y, isStepped) })),
   ];

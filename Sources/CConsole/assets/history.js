@@ -2,7 +2,7 @@
 
 export const span = 5 * 60_000;
 // More services than this are followed only while they are looked at.
-const maximumServices = 200;
+export const maximumServices = 200;
 const histories = new Map();
 
 export const history = (id) => histories.get(id) ?? [];

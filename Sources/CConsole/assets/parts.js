@@ -110,6 +110,13 @@ export function rest(count) {
     shown: number(mostRows), count: number(count) }));
 }
 
+// Goes through a list that the platform gives in parts.
+export function windowButtons(ctx, after, next) {
+  return (after || next) && h("div", { class: "more" },
+    after && h("button", { type: "button", onclick: () => ctx.choose({ after: "" }) }, t("list.first")), " ",
+    next && h("button", { type: "button", onclick: () => ctx.choose({ after: next }) }, t("list.next")));
+}
+
 // A time in a table.
 export const at = (moment) => h("span", { class: "nowrap", title: fullTime(moment) }, time(moment));
 
@@ -146,7 +153,7 @@ export function problemNotice(error) {
     : error.status === 0 ? t("problem.unreachable") : error.detail;
   return h("div", { class: "notice bad", role: "alert" }, isProblem && error.title && h("b", {}, error.title, ". "),
     text,
-    error.faults?.length > 0 && h("ul", {}, error.faults.map(({ detail }) => h("li", {}, detail))));
+    error.faults?.some(({ detail }) => detail !== text) && h("ul", {}, error.faults.map(({ detail }) => h("li", {}, detail))));
 }
 
 export function toast(content, state = "good") {

@@ -4,36 +4,47 @@ import { t, word } from "./i18n.js";
 import { bytes, number } from "./format.js";
 import { get, query, send } from "./api.js";
 import { meter } from "./chart.js";
-import { act, ask, at, card, choice, empty, field, live, pageHead, pill, statePill, table, toast } from "./parts.js";
+import { act, ask, at, card, choice, empty, field, live, pageHead, pill, statePill, table, toast,
+  windowButtons } from "./parts.js";
 
 const hostStates = { up: "good", suspect: "warn", confirmed: "bad", fencing: "bad", fenced: "bad", recovering: "warn",
   unknown: "warn" };
 const serverStates = { running: "good", suspended: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
+// So many virtual servers are on the page at once, by name.
+const windowSize = 200;
 const kinds = ["virtual-server.", "physical-server."];
 
 export function infrastructure(ctx) {
+  const sought = ctx.query.get("search") ?? "";
+  const after = ctx.query.get("after") ?? "";
   live(ctx, async (signal) => {
     const [hosts, servers, operations] = await Promise.all([get("/physical-servers", signal),
-      get("/virtual-servers", signal), get(query("/operations", { limit: 200 }), signal)]);
-    return { hosts: hosts.items, servers: servers.items,
+      get(query("/virtual-servers", { search: sought, cursor: after, limit: windowSize }), signal),
+      get(query("/operations", { limit: 200 }), signal)]);
+    return { hosts: hosts.items, servers: servers.items, next: servers.nextCursor,
       operations: operations.items.filter(({ kind }) => kinds.some((start) => kind.startsWith(start))).slice(0, 20) };
-  }, ({ hosts, servers, operations }) => [
-    pageHead(t("nav.infrastructure"), t("infrastructure.what")),
+  }, ({ hosts, servers, next, operations }) => [
+    pageHead(t("nav.infrastructure"), t("infrastructure.what"), field(t("filter.search"), h("input", { type: "search",
+      value: sought, onchange: (event) => ctx.choose({ search: event.target.value.trim(), after: "" }) }))),
     hosts.length === 0 && card(t("infrastructure.hosts"), empty(t("infrastructure.none"),
       t("infrastructure.noneAdvice"), "kind: PhysicalServer")),
-    hosts.map((host) => hostCard(ctx, host, hosts, servers.filter(({ host: id }) => id === host.id))),
+    hosts.map((host) => hostCard(ctx, host, hosts, servers.filter(({ host: id }) => id === host.id),
+      Boolean(sought || after || next))),
+    windowButtons(ctx, after, next),
     hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves" }),
   ]);
 }
 
-function hostCard(ctx, host, hosts, servers) {
+function hostCard(ctx, host, hosts, servers, isPart) {
+  const others = isPart ? host.virtualServers - servers.length : 0;
   return card(host.id, [
     h("div", { class: "body" }, h("dl", { class: "facts" },
       load(t("infrastructure.cpu"), host.cpuMillicoresUsed, host.cpuMillicores, (value) => number(value / 1_000, 2)),
       load(t("infrastructure.memory"), host.memoryBytesUsed, host.memoryBytes, bytes),
       h("dt", {}, t("infrastructure.hypervisor")),
       h("dd", {}, h("code", {}, host.hypervisor), host.version && ` ${host.version}`))),
-    serverTable(ctx, host, hosts, servers),
+    (servers.length > 0 || others <= 0) && serverTable(ctx, host, hosts, servers),
+    others > 0 && h("p", { class: "more quiet" }, t("infrastructure.others", { count: number(others) })),
   ], { list: "bare", key: `host-${host.id}`, actions: [
     pill(word("hostPhase", host.phase), hostStates[host.phase]),
     host.maintenance && pill(word("state", "maintenance"), "warn"),
@@ -57,7 +68,7 @@ function hostActions(ctx, host) {
   const named = (verb, body, sent) => ask({ body, isDangerous: true,
     title: t(`infrastructure.${verb}Title`, { host: host.id }), confirm: t(`infrastructure.${verb}`), name: host.id,
     work: async () => { tell(await send("POST", `${path}/${verb}`, sent)); ctx.refresh(); } });
-  return h("div", { class: "filters" },
+  return h("div", { class: "row" },
     host.drain ? simply("abort-drain") : host.closed ? simply("activate")
       : button("drain", async () => {
         const plan = await act(() => get(`${path}/drain`));

@@ -61,7 +61,9 @@ function chart(found, decisions, limits) {
   const both = (events) => events.flatMap((event) => [[moment(event) - 1, Number(event.details.from)],
     [moment(event), Number(event.details.to)]]);
   const load = decisions.filter(({ details }) => details.requestsInFlight !== undefined).reverse()
-    .map((event) => [moment(event), Number(event.details.requestsInFlight) + Number(event.details.requestsQueued)]);
+    .flatMap((event) => [[moment(event), Number(event.details.requestsInFlight) + Number(event.details.requestsQueued)],
+      // Nothing is known of the time until the next one: there is no line.
+      [moment(event) + 1, undefined]]);
   const to = Date.now();
   const starts = [...done, ...decisions, ...limits].map(moment).concat(seen.map((point) => point.at));
   const from = Math.min(to - 60_000, ...starts);

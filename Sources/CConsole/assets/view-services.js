@@ -2,26 +2,29 @@
 import { h, link } from "./dom.js";
 import { t } from "./i18n.js";
 import { number } from "./format.js";
-import { get } from "./api.js";
+import { get, query } from "./api.js";
 import { meter } from "./chart.js";
-import { card, empty, field, live, pageHead, pill, serviceState, table } from "./parts.js";
+import { card, empty, field, live, pageHead, pill, serviceState, table, windowButtons } from "./parts.js";
+
+// Searched and cut by the platform: the page holds a window, however many services there are.
+const windowSize = 100;
 
 export function services(ctx) {
   const order = { column: 0, changed: () => ctx.redraw() };
-  let sought = "";
-  const search = h("input", { type: "search", placeholder: t("services.search"),
-    oninput: (event) => { sought = event.target.value.toLowerCase(); ctx.redraw(); } });
-  live(ctx, (signal) => get("/services", signal), ({ items }) => {
-    const found = items.filter(({ id, owner }) => `${id} ${owner ?? ""}`.toLowerCase().includes(sought));
-    return [
-      pageHead(t("nav.services"), t("services.what"), field(t("filter.search"), search)),
-      card(t("services.all", { count: number(items.length) }), table({
-        columns: columns(), rows: found, key: ({ id }) => id, order, label: t("nav.services"),
-        none: items.length === 0
-          ? empty(t("services.none"), t("services.noneAdvice"), "cloudwright apply -f cloud.yaml")
-          : empty(t("filter.none"), t("filter.noneAdvice")) }), { list: "bare" }),
-    ];
-  }, 2_000);
+  const sought = ctx.query.get("search") ?? "";
+  const after = ctx.query.get("after") ?? "";
+  const search = h("input", { type: "search", placeholder: t("services.search"), value: sought,
+    onchange: (event) => ctx.choose({ search: event.target.value.trim(), after: "" }) });
+  const path = query("/services", { search: sought, cursor: after, limit: windowSize });
+  live(ctx, (signal) => get(path, signal), (found) => [
+    pageHead(t("nav.services"), t("services.what"), field(t("filter.search"), search)),
+    card(t("services.all"), [table({
+      columns: columns(), rows: found.items, key: ({ id }) => id, order, label: t("nav.services"),
+      none: sought === "" && after === ""
+        ? empty(t("services.none"), t("services.noneAdvice"), "cloudwright apply -f cloud.yaml")
+        : empty(t("filter.none"), t("filter.noneAdvice")) }), windowButtons(ctx, after, found.nextCursor)],
+    { list: "bare" }),
+  ], 2_000);
 }
 
 const load = (service, name) => service.load?.[name] ?? 0;
