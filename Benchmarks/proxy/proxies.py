@@ -97,6 +97,15 @@ def children(process_id):
         return [int(child) for child in file.read().split()]
 
 
+def start_backends(directory, cpu, count=2):
+    program = os.path.join(directory, "backend")
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "backend.c")
+    subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+    processes = [
+        subprocess.Popen(["taskset", "-c", str(cpu), program], stdout=subprocess.PIPE, text=True) for _ in range(count)]
+    return processes, [int(process.stdout.readline()) for process in processes]
+
+
 class Proxy:
     """A proxy under test."""
 
@@ -104,6 +113,8 @@ class Proxy:
     program = ""
     remedy = ""
     jobs = ("plain", "duties")
+    # How many the peers may have; cloudwright goes by the files that its process may have.
+    connections = 4096
 
     def __init__(self, directory, cpu):
         self.directory = os.path.join(directory, self.name)
@@ -258,7 +269,7 @@ worker_processes 1;
 daemon off;
 pid {self.path('pid')};
 error_log {self.path('error.log')} warn;
-events {{ worker_connections 4096; }}
+events {{ worker_connections {self.connections}; }}
 http {{
   client_body_temp_path {self.path('body')}; proxy_temp_path {self.path('proxy')};
   fastcgi_temp_path {self.path('fastcgi')}; uwsgi_temp_path {self.path('uwsgi')}; scgi_temp_path {self.path('scgi')};
@@ -313,7 +324,7 @@ class HAProxy(Proxy):
         configuration = self.write("haproxy.cfg", f"""
 global
   nbthread 1
-  maxconn 4096
+  maxconn {self.connections}
   log {self.path('log.sock')} len 512 format raw local0
 defaults
   mode http
