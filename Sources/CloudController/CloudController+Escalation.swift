@@ -95,7 +95,7 @@ extension ServiceSupervisor {
     }
 
     /// Of sizes; what becomes of the number of instances is recorded with it.
-    fileprivate func recordEscalation(
+    fileprivate mutating func recordEscalation(
         _ steps: [Escalation.Step], _ wish: EscalationWish, _ context: inout StepContext
     ) {
         let sizes = steps.compactMap { step -> String? in

@@ -3,14 +3,16 @@ import CloudModel
 import Glibc
 import Synchronization
 
-/// The thread that looks at the gates: samples the load of every service with traffic, at once where requests wait, and
-/// lets the gates' time pass (holds that run out, quarantines that end).
+/// The thread that looks at the gates: samples the load of every service, at once where requests wait, and lets the
+/// gates' time pass (holds that run out, quarantines that end).
 final class LoadMonitor: Sendable {
     /// Between two samples of a service with traffic.
     static let interval: Int64 = 250_000
     /// Between two samples of a service where requests wait.
     static let urgentInterval: Int64 = 20_000
-    /// A service without traffic is sampled once more, so that the last sample says that it is idle.
+    /// Between two samples of a service at rest. The control plane takes a sample for the load of five seconds: with none
+    /// it could never scale in what is idle, which looks the same to it as a gateway that says nothing.
+    static let restInterval: Int64 = 2_000_000
     private static let longestTick: Int64 = 100_000
 
     private struct Watched {
@@ -19,6 +21,7 @@ final class LoadMonitor: Sendable {
         var isDraining = false
         var last: LoadSample?
         var sampledAt: Int64 = .min
+        var toldAt: Int64 = .min
         var tickAt: Int64 = 0
     }
 
@@ -119,20 +122,26 @@ final class LoadMonitor: Sendable {
         let isUrgent = state.withLock { $0.urgent.contains(number) }
         let interval = isUrgent ? Self.urgentInterval : Self.interval
         var last = watched.last
-        var sampledAt = watched.sampledAt
+        var (sampledAt, toldAt) = (watched.sampledAt, watched.toldAt)
         if sampledAt == .min || monotonic - sampledAt >= interval {
             sampledAt = monotonic
             state.withLock { _ = $0.urgent.remove(number) }
-            last = sample(watched, now: now)
+            let load = sample(watched, now: now)
+            if toldAt == .min || monotonic - toldAt >= Self.restInterval || isWorthTelling(load, watched) {
+                toldAt = monotonic
+                outbox.send(.load(load))
+            }
+            last = load
         }
         state.withLock { state in
             state.services[number]?.last = last
             state.services[number]?.sampledAt = sampledAt
+            state.services[number]?.toldAt = toldAt
             state.services[number]?.tickAt = tickAt
         }
     }
 
-    /// Sends what has changed: a service at rest is sampled and not reported again.
+    /// Tells of refusals, and gives the load back.
     private func sample(_ watched: Watched, now: Timestamp) -> LoadSample {
         let sample = watched.gate.sample(now: now)
         let consumers = names.withLock { $0 }
@@ -146,14 +155,14 @@ final class LoadMonitor: Sendable {
                         limit: refusal.limit, current: refusal.current, count: refusal.count,
                         waiting: refusal.waiting, at: now)))
         }
-        if watched.isDraining || isWorthTelling(sample.load, after: watched.last) { outbox.send(.load(sample.load)) }
         return sample.load
     }
 
-    private func isWorthTelling(_ sample: LoadSample, after last: LoadSample?) -> Bool {
-        if sample.requestsInFlight > 0 || sample.requestsQueued > 0 || sample.consumersWaiting > 0 { return true }
-        if sample.activeConsumers > 0 { return true }
-        guard var last else { return sample.admitted > 0 || sample.rejected > 0 }
+    /// At once, and not only now and then: there is load, or it has just changed.
+    private func isWorthTelling(_ sample: LoadSample, _ watched: Watched) -> Bool {
+        if watched.isDraining || sample.requestsInFlight > 0 || sample.requestsQueued > 0 { return true }
+        if sample.consumersWaiting > 0 || sample.activeConsumers > 0 { return true }
+        guard var last = watched.last else { return false }
         last.at = sample.at
         return last != sample
     }

@@ -1,6 +1,7 @@
 import CloudModel
 import Foundation
 import Gateway
+import Synchronization
 import Testing
 
 extension GatewayTests {
@@ -141,6 +142,22 @@ extension GatewayTests {
             #expect(sample.service == "web")
             await fixture.apply(GatewayFixture.service, [origin.port])
             #expect(try await answers.value == (0..<10).map { "1\($0)" })
+            await fixture.stop()
+        }
+
+        /// Else nothing that is idle could ever be scaled in.
+        @Test func aServiceAtRestIsTold() async throws {
+            let origin = try TestOrigin.echo()
+            let fixture = try await GatewayFixture.serving(origin)
+            let times = Mutex<[Timestamp]>([])
+            let told = try await Self.event(fixture) { event -> [Timestamp]? in
+                guard case .load(let sample) = event, sample.requestsInFlight == 0 else { return nil }
+                return times.withLock { times in
+                    times.append(sample.at)
+                    return times.count == 3 ? times : nil
+                }
+            }
+            #expect(zip(told, told.dropFirst()).allSatisfy { $0 < $1 })
             await fixture.stop()
         }
 
