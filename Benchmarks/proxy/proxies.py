@@ -1,11 +1,12 @@
-"""How each proxy is configured for the two jobs, started, and asked for its processor time.
+"""How each proxy is configured for the jobs, started, and asked for its processor time.
 
-Every proxy runs in one process (plus what it needs beside it) on one processor, with one event loop, and serves two
-jobs at two addresses:
+Every proxy runs in one process (plus what it needs beside it) on one processor, with one event loop, and serves
+each job at an address of its own:
 
   plain   pass the request on and the response back
   duties  know the caller by an API key out of 100, refuse others, and record the request: who, what, status, octets,
           time
+  tls     what `plain` does, to clients over TLS 1.3
 """
 
 import contextlib
@@ -40,6 +41,20 @@ def make_keys(count, seed):
         checksum = zlib.crc32(text.encode())
         keys.append(text + "".join(ALPHABET[checksum >> (25 - 5 * place) & 31] for place in range(6)))
     return keys
+
+
+def make_certificate(directory):
+    """A self-signed certificate (P-256) that every proxy shows: certificate, key, and both in one file."""
+    certificate, key, both = (os.path.join(directory, name) for name in ("tls.crt", "tls.key", "tls.pem"))
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    os.chmod(key, 0o600)
+    with open(both, "w", encoding="ascii", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
+        for part in (certificate, key):
+            with open(part, encoding="ascii") as source:
+                file.write(source.read())
+    return certificate, key, both
 
 
 def free_port():
@@ -112,11 +127,13 @@ class Proxy:
     name = ""
     program = ""
     remedy = ""
-    jobs = ("plain", "duties")
+    jobs = ("plain", "duties", "tls")
     # How many the peers may have; cloudwright goes by the files that its process may have.
     connections = 4096
 
     def __init__(self, directory, cpu):
+        self.certificate, self.key, self.certificate_and_key = (
+            os.path.join(directory, name) for name in ("tls.crt", "tls.key", "tls.pem"))
         self.directory = os.path.join(directory, self.name)
         os.makedirs(self.directory)
         self.cpu = cpu
@@ -199,7 +216,7 @@ class Cloudwright(Proxy):
     def __init__(self, directory, cpu, program):
         super().__init__(directory, cpu)
         self.program = program
-        self.address = ""
+        self.address = self.tls_address = ""
 
     def start(self, backends, keys):
         endpoints = ", ".join(f"'127.0.0.1:{port}'" for port in backends)
@@ -209,7 +226,14 @@ kind: Cloud
 metadata: {{name: benchmark}}
 spec:
   dataDirectory: {self.path('data')}
-  gateway: {{listeners: ['127.0.0.1:0'], loops: 1}}
+  gateway:
+    loops: 1
+    listeners:
+      - '127.0.0.1:0'
+      - address: '127.0.0.1:0'
+        tls:
+          minimumVersion: '1.3'
+          certificates: [{{certificateFile: {self.certificate}, keyFile: {self.key}}}]
   administration: {{address: '127.0.0.1:0'}}
 """]
         for job, access in (("plain", "anonymous"), ("duties", "required")):
@@ -239,10 +263,10 @@ spec:
             "--administrator-token-file", self.path("token"), "--drain-seconds", "2"])
         wait_for(self.name, lambda: os.path.exists(announcement), self.process)
         with open(announcement, encoding="utf-8") as file:
-            self.address = json.load(file)["gateway"][0]
+            self.address, self.tls_address = json.load(file)["gateway"]
 
     def url(self, job):
-        return f"http://{self.address}/{job}"
+        return f"https://{self.tls_address}/plain" if job == "tls" else f"http://{self.address}/{job}"
 
     def loop_seconds(self):
         return thread_times(self.process.pid, "gateway")
@@ -261,7 +285,7 @@ class Nginx(Proxy):
     remedy = "apt-get install nginx-light"
 
     def start(self, backends, keys):
-        self.ports = {"plain": free_port(), "duties": free_port()}
+        self.ports = {job: free_port() for job in self.jobs}
         servers = "".join(f"server 127.0.0.1:{port}; " for port in backends)
         entries = "\n".join(f"    '{key}' 'consumer-{place}';" for place, key in enumerate(keys))
         configuration = self.write("nginx.conf", f"""
@@ -291,6 +315,13 @@ http {{
     location / {{ proxy_pass http://backends; }}
   }}
   server {{
+    listen 127.0.0.1:{self.ports['tls']} ssl;
+    ssl_protocols TLSv1.3;
+    ssl_certificate {self.certificate};
+    ssl_certificate_key {self.key};
+    location / {{ proxy_pass http://backends; }}
+  }}
+  server {{
     listen 127.0.0.1:{self.ports['duties']};
     access_log {self.path('usage.log')} usage buffer=64k flush=1s;
     proxy_set_header X-API-Key "";
@@ -305,7 +336,7 @@ http {{
         wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
 
     def url(self, job):
-        return f"http://127.0.0.1:{self.ports[job]}/{job}"
+        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
 
     def version(self):
         return subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stderr.strip()
@@ -317,7 +348,7 @@ class HAProxy(Proxy):
     remedy = "apt-get install haproxy"
 
     def start(self, backends, keys):
-        self.ports = {"plain": free_port(), "duties": free_port()}
+        self.ports = {job: free_port() for job in self.jobs}
         self.sink = LogSink(self.path("log.sock"), self.path("usage.log"))
         servers = "\n".join(f"  server backend{place} 127.0.0.1:{port}" for place, port in enumerate(backends))
         entries = self.write("keys.map", "".join(f"{key} consumer-{place}\n" for place, key in enumerate(keys)))
@@ -335,6 +366,9 @@ defaults
   http-reuse always
 frontend plain
   bind 127.0.0.1:{self.ports['plain']}
+  default_backend backends
+frontend tls
+  bind 127.0.0.1:{self.ports['tls']} ssl crt {self.certificate_and_key} ssl-min-ver TLSv1.3
   default_backend backends
 frontend duties
   bind 127.0.0.1:{self.ports['duties']}
@@ -355,7 +389,7 @@ backend backends
         wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
 
     def url(self, job):
-        return f"http://127.0.0.1:{self.ports[job]}/{job}"
+        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
 
     def version(self):
         output = subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stdout

@@ -10,8 +10,8 @@ final class LoadMonitor: Sendable {
     static let interval: Int64 = 250_000
     /// Between two samples of a service where requests wait.
     static let urgentInterval: Int64 = 20_000
-    /// Between two samples of a service at rest. The control plane takes a sample for the load of five seconds: with none
-    /// it could never scale in what is idle, which looks the same to it as a gateway that says nothing.
+    /// Between two samples of a service at rest. The control plane takes a sample for the load of five seconds. With
+    /// none it could never scale in what is idle: that looks the same to it as a gateway that says nothing.
     static let restInterval: Int64 = 2_000_000
     private static let longestTick: Int64 = 100_000
 
