@@ -1,4 +1,4 @@
-public import CloudModel
+import CloudModel
 
 /// One decision of a demand policy with all that it was shown, so that it can be repeated later from the event log.
 public struct PolicyEvaluation: Hashable, Sendable {
