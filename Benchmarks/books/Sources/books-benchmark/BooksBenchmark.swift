@@ -35,7 +35,9 @@ struct BooksBenchmark {
         try await measure("carried into the log database", records) { try await carry(spool, to: database) }
         try await measure("sealed", records) { try await seal(database) }
         let desk = BillingDesk(
-            database: database, configuration: { configuration }, lease: .minutes(2), now: { month.end + .hours(1) })
+            database: database, configuration: { configuration }, lease: .minutes(2),
+            // A bill that is not closed needs no seals.
+            seal: { [] }, now: { month.end + .hours(1) })
         try await measure("billed: one consumer of 1,000", records) {
             let bill = try await desk.bill(for: "consumer-0007@example.org", month: BillingMonth("2026-11"))
             precondition(bill.lines.first?.quantity != "0", "the bill is empty")
