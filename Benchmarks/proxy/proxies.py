@@ -413,7 +413,8 @@ sink.bind(sys.argv[1])
 print("bound", flush=True)
 with open(sys.argv[2], "wb", buffering=65536) as file:
     while True:
-        file.write(sink.recv(65536) + b"\\n")
+        # A datagram may end with a line feed of its own: each is to be one line, since lines are counted.
+        file.write(sink.recv(65536).rstrip(b"\\n") + b"\\n")
 """
 
     def __init__(self, address, file):
