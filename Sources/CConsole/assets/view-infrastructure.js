@@ -9,7 +9,7 @@ import { act, ask, at, card, choice, empty, field, live, pageHead, pill, statePi
 
 const hostStates = { up: "good", suspect: "warn", confirmed: "bad", fencing: "bad", fenced: "bad", recovering: "warn",
   unknown: "warn" };
-const serverStates = { running: "good", suspended: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
+const serverStates = { running: "good", suspended: "warn", saved: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
 // So many virtual servers are on the page at once, by name.
 const windowSize = 200;
 const kinds = ["virtual-server.", "physical-server."];
@@ -31,7 +31,8 @@ export function infrastructure(ctx) {
     hosts.map((host) => hostCard(ctx, host, hosts, servers.filter(({ host: id }) => id === host.id),
       Boolean(sought || after || next))),
     windowButtons(ctx, after, next),
-    hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves" }),
+    hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves",
+      actions: link("timelines?mechanism=live-migration", t("infrastructure.migrations")) }),
   ]);
 }
 
