@@ -279,6 +279,8 @@ def virtual_servers_commanded(page, around):
     page.press("dialog button.danger")
     page.wait_for_text("closed", f"[data-key=host-{host}]")
     page.press("button", f"Abort the drain {host}")
+    page.wait(r"[...document.querySelectorAll('[data-key=moves] td')].some(e => /aborted it\n+0 of 1/.test(e.innerText))",
+              "why the drain ended, and on a line of its own how far it came")
     page.press("button", f"Activate {host}")
     page.wait(f"!document.querySelector('[data-key=host-{host}]').innerText.includes('closed')", "an open host")
     expect(not around.api("/physical-servers")["items"][0]["closed"], "the physical server takes work again")

@@ -157,8 +157,9 @@ function operationTable(rows) {
       { title: t("operations.kind"), cell: ({ kind }) => h("b", {}, word("operation", kind)) },
       { title: t("events.about"), cell: ({ instance, host }) => instance ?? host ?? "–" },
       { title: t("services.state"), cell: ({ state }) => statePill("state", state) },
-      { title: t("infrastructure.progress"), cell: ({ progress, failure }) => [failure ?? "",
-        progress && t("infrastructure.steps", { done: number(progress.done), total: number(progress.total) }),
+      { title: t("infrastructure.progress"), cell: ({ progress, failure }) => [failure && h("div", {}, failure),
+        progress && h("div", {}, t("infrastructure.steps", {
+          done: number(progress.done), total: number(progress.total) })),
         progress?.waiting.length > 0 && h("ul", {}, progress.waiting.map((reason) => h("li", {}, reason)))] },
       { title: t("events.actor"), cell: ({ actor }) => actor },
     ] });
