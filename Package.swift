@@ -201,7 +201,8 @@ let package = Package(
             "RemoteAdministrationTests",
             [
                 "AdministrationFixture", "ConfigurationFile", "RemoteAdministration", "AdministrationAPI",
-                "AdministrationClient", "CloudModel", "CloudPorts", "Credentials", "LogDatabaseSQLite", "PayPerUse",
+                "AdministrationClient", "CloudModel", "CloudPorts", "Console", "Credentials", "LogDatabaseSQLite",
+                "PayPerUse",
                 logging,
             ]),
         tests(

@@ -69,7 +69,8 @@ async function look() {
   if (state.session && state.session.session.role !== "consumer") {
     try {
       const [incidents, services] = await Promise.all([
-        get("/incidents", state.looking.signal), get(query("/services", { limit: maximumServices + 1 }), state.looking.signal)]);
+        get("/incidents", state.looking.signal),
+        get(query("/services", { limit: maximumServices + 1 }), state.looking.signal)]);
       state.badge = incidents.items.length;
       sampleAll(services.items);
     } catch { state.badge = 0; }

@@ -153,7 +153,8 @@ export function problemNotice(error) {
     : error.status === 0 ? t("problem.unreachable") : error.detail;
   return h("div", { class: "notice bad", role: "alert" }, isProblem && error.title && h("b", {}, error.title, ". "),
     text,
-    error.faults?.some(({ detail }) => detail !== text) && h("ul", {}, error.faults.map(({ detail }) => h("li", {}, detail))));
+    error.faults?.some(({ detail }) => detail !== text)
+      && h("ul", {}, error.faults.map(({ detail }) => h("li", {}, detail))));
 }
 
 export function toast(content, state = "good") {

@@ -6,8 +6,8 @@ import { get, query } from "./api.js";
 import { at, card, choice, empty, field, live, pageHead, statePill, table } from "./parts.js";
 
 const step = 50;
-const kinds = ["instance.", "service.", "constraint.", "scaling.", "failover.", "breaker.", "configuration.",
-  "credential.", "administrator.", "platform."];
+const kinds = ["instance.", "service.", "constraint.", "scaling.", "failover.", "virtual-server.",
+  "physical-server.", "relocation.", "breaker.", "configuration.", "credential.", "administrator.", "platform."];
 
 export function events(ctx) {
   const shows = ctx.query.get("show") === "operations" ? "operations" : "events";

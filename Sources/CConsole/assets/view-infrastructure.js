@@ -9,7 +9,7 @@ import { act, ask, at, card, choice, empty, field, live, pageHead, pill, statePi
 
 const hostStates = { up: "good", suspect: "warn", confirmed: "bad", fencing: "bad", fenced: "bad", recovering: "warn",
   unknown: "warn" };
-const serverStates = { running: "good", suspended: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
+const serverStates = { running: "good", suspended: "warn", saved: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
 // So many virtual servers are on the page at once, by name.
 const windowSize = 200;
 const kinds = ["virtual-server.", "physical-server."];
@@ -31,7 +31,8 @@ export function infrastructure(ctx) {
     hosts.map((host) => hostCard(ctx, host, hosts, servers.filter(({ host: id }) => id === host.id),
       Boolean(sought || after || next))),
     windowButtons(ctx, after, next),
-    hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves" }),
+    hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves",
+      actions: link("timelines?mechanism=live-migration", t("infrastructure.migrations")) }),
   ]);
 }
 
@@ -156,8 +157,9 @@ function operationTable(rows) {
       { title: t("operations.kind"), cell: ({ kind }) => h("b", {}, word("operation", kind)) },
       { title: t("events.about"), cell: ({ instance, host }) => instance ?? host ?? "–" },
       { title: t("services.state"), cell: ({ state }) => statePill("state", state) },
-      { title: t("infrastructure.progress"), cell: ({ progress, failure }) => [failure ?? "",
-        progress && t("infrastructure.steps", { done: number(progress.done), total: number(progress.total) }),
+      { title: t("infrastructure.progress"), cell: ({ progress, failure }) => [failure && h("div", {}, failure),
+        progress && h("div", {}, t("infrastructure.steps", {
+          done: number(progress.done), total: number(progress.total) })),
         progress?.waiting.length > 0 && h("ul", {}, progress.waiting.map((reason) => h("li", {}, reason)))] },
       { title: t("events.actor"), cell: ({ actor }) => actor },
     ] });

@@ -13,6 +13,7 @@ const whole = {
   "audit-monitor": ["1", "2", "3", "4", "5", "6"],
   "failover-active-active": ["1", "2", "3", "4", "5"],
   "failover-active-passive": ["1", "2", "3", "4"],
+  "live-migration": ["1", "2", "3", "4", "5"],
 };
 
 export function timelines(ctx) {
