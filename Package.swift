@@ -83,7 +83,10 @@ let package = Package(
         room("HypervisorLibvirt", ["CLibvirt", "CloudModel", "CloudPorts", logging]),
         room("HealthProbing", ["CloudModel", "CloudPorts", nio, nioPosix]),
         room("FencingPrograms", ["CloudModel", "CloudPorts"]),
-        room("LogDatabaseSQLite", ["CloudModel", "CloudPorts", grdb]),
+        room("LogRecords", ["CloudModel", "CloudPorts"]),
+        room("LogDatabaseSQLite", ["CloudModel", "CloudPorts", "LogRecords", grdb]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        room("LogDatabasePostgres", ["CPostgres", "CloudModel", "CloudPorts", "LogRecords"]),
         .target(
             name: "LogDatabaseContract", dependencies: ["CloudModel", "CloudPorts"], path: "Tests/LogDatabaseContract",
             swiftSettings: settings),
@@ -125,7 +128,8 @@ let package = Package(
                 "AdministrationAPI", "AdministrationClient", "Bookkeeping", "CloudModel", "CloudPorts",
                 "ConfigurationFile", "ControlPlane", "Credentials", "FencingPrograms", "Gateway", "HealthProbing",
                 "HypervisorLibvirt",
-                "LocalProcesses", "LogDatabaseSQLite", "MerkleLog", "Notifications", "RemoteAdministration",
+                "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "MerkleLog", "Notifications",
+                "RemoteAdministration",
                 "ScalingListener", "ScalingReplay", "SealedBooks", "SimulatedCloud", "Spool",
                 argumentParser, logging, yams,
             ]),
@@ -169,6 +173,10 @@ let package = Package(
             name: "LogDatabaseSQLiteTests",
             dependencies: ["LogDatabaseSQLite", "LogDatabaseContract", "CloudModel", "CloudPorts", grdb],
             exclude: ["Golden"], swiftSettings: settings),
+        .target(name: "PostgresFixture", path: "Tests/PostgresFixture", swiftSettings: settings),
+        tests(
+            "LogDatabasePostgresTests",
+            ["CloudModel", "CloudPorts", "LogDatabaseContract", "LogDatabasePostgres", "PostgresFixture"]),
         tests(
             "SealedBooksTests",
             [
@@ -216,7 +224,7 @@ let package = Package(
             "ScenarioTests",
             [
                 "Scenarios", "AdministrationAPI", "AdministrationClient", "LoadClient", "CloudModel",
-                "ConfigurationFile", "ScalingListener", "cloudwright", "sample-service",
+                "ConfigurationFile", "PostgresFixture", "ScalingListener", "cloudwright", "sample-service",
             ]),
     ]
 )

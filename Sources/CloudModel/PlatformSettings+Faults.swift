@@ -12,6 +12,7 @@ extension PlatformSettings {
         }
         mailRelay?.check(&collector)
         audit.check(&collector)
+        logDatabase.check(&collector)
     }
 
     private func checkListeners(_ collector: inout FaultCollector) {

@@ -3,7 +3,8 @@
 public struct PlatformSettings: Codable, Hashable, Sendable {
     /// The cloud's name: names the gateway as observer in audit events and as source of usage records.
     public var name: String
-    /// Where the log database, the spools and the key files are; made with mode 0700 where it is missing.
+    /// Where the spools, the key files and, unless it is on a server, the log database are; made with mode 0700 where
+    /// it is missing.
     public var dataDirectory: String
     public var gateway: GatewaySettings
     /// Where the REST API, the console and the metrics are served.
@@ -15,12 +16,13 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
     /// A file that each seal of the books is appended to; nil for none.
     public var witnessFile: String?
     public var audit: AuditSettings
+    public var logDatabase: LogDatabaseSettings
 
     public init(
         name: String, dataDirectory: String = "/var/lib/cloudwright", gateway: GatewaySettings = .init(),
         administration: Endpoint = Endpoint(address: "127.0.0.1", port: 8081), mailRelay: MailRelay? = nil,
         instanceLease: TimeSpan = .seconds(60), witnessFile: String? = nil,
-        audit: AuditSettings = AuditSettings()
+        audit: AuditSettings = AuditSettings(), logDatabase: LogDatabaseSettings = .sqlite
     ) {
         self.name = name
         self.dataDirectory = dataDirectory
@@ -30,6 +32,7 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
         self.instanceLease = instanceLease
         self.witnessFile = witnessFile
         self.audit = audit
+        self.logDatabase = logDatabase
     }
 }
 

@@ -92,14 +92,14 @@ package enum ConfigurationSchema {
 extension ConfigurationSchema {
     static let cloudSections =
         [cloud, gateway, accessLog, listener, listenerTLS, certificate, clientCertificates]
-        + [administration, smtp, rebalancing, channel, webhook, audit]
+        + [administration, smtp, rebalancing, channel, webhook, audit, logDatabase]
 
     static let cloud = Section(
         title: "Cloud: spec",
         fields: [
             Field(
                 "dataDirectory", "absolute path", "/var/lib/cloudwright",
-                "Where the log database, the spools and the key files are."),
+                "Where the spools, the key files and, unless it is on a server, the log database are."),
             Field("gateway", "mapping", none, "How the gateway is reached."),
             Field("administration", "mapping", none, "How administrators reach the platform."),
             Field("smtp", "mapping", none, "The relay that mail goes through; without it there is no mail."),
@@ -113,6 +113,21 @@ extension ConfigurationSchema {
                 "witnessFile", "absolute path", none,
                 "Each seal of the books is also appended to this file, which belongs on another machine's storage."),
             Field("audit", "mapping", none, "What is made of failed logins."),
+            Field("logDatabase", "mapping", none, "Where the log database is; without it in the data directory."),
+        ])
+
+    static let logDatabase = Section(
+        title: "Cloud: spec.logDatabase",
+        fields: [
+            Field(
+                "kind", "`sqlite`, `postgres`", "sqlite",
+                "`sqlite` keeps one file in the data directory; `postgres` a database of a PostgreSQL server (13 or "
+                    + "newer)."),
+            Field(
+                "connectionFile", "absolute path", none,
+                "With `postgres`: the file with libpq's connection string, one line, mode 0600, as "
+                    + "`host=db1,db2 dbname=cloudwright user=cloudwright password=…`. Of several hosts the one that "
+                    + "takes writes is used."),
         ])
 
     static let audit = Section(

@@ -19,7 +19,24 @@ struct CloudReader {
                 accessLog: gateway.flatMap(accessLog)),
             administration: administration?.endpoint("address") ?? defaults.administration, mailRelay: mailRelay(),
             instanceLease: spec.duration("instanceLease") ?? defaults.instanceLease,
-            witnessFile: spec.text("witnessFile"), audit: audit())
+            witnessFile: spec.text("witnessFile"), audit: audit(), logDatabase: logDatabase())
+    }
+
+    private func logDatabase() -> LogDatabaseSettings {
+        guard let section = spec.subsection("logDatabase", ConfigurationSchema.logDatabase) else { return .sqlite }
+        switch section.choice("kind", LogDatabaseSettings.Kind.self) ?? .sqlite {
+        case .sqlite:
+            if let stray = section.value("connectionFile") {
+                section.context.fault(
+                    "a file says nothing of how a server is reached that is not used", at: stray,
+                    path: section.pathOf("connectionFile"), remedy: "write kind: postgres, or leave connectionFile out")
+            }
+            return .sqlite
+        case .postgres:
+            let file = section.requiredText(
+                "connectionFile", remedy: "name the file with the connection string: /etc/cloudwright/postgres")
+            return .postgres(connectionFile: file ?? "/")
+        }
     }
 
     private func audit() -> AuditSettings {

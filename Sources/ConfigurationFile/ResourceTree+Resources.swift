@@ -30,6 +30,12 @@ extension ResourceTree {
         spec.add("rebalancing") { add(rebalancing, to: &$0) }
         spec.add("instanceLease", settings.instanceLease, default: usual.instanceLease)
         spec.add("witnessFile", text: settings.witnessFile)
+        if case .postgres(let connectionFile) = settings.logDatabase {
+            spec.add("logDatabase") { database in
+                database.add("kind", text: settings.logDatabase.kind.rawValue)
+                database.add("connectionFile", text: connectionFile)
+            }
+        }
         spec.add("audit") { audit in
             audit.add("alarmFailures", settings.audit.alarmFailures, default: usual.audit.alarmFailures)
             audit.add("alarmWindow", settings.audit.alarmWindow, default: usual.audit.alarmWindow)

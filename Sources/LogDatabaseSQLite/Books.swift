@@ -1,6 +1,7 @@
 import CloudModel
 import CloudPorts
 import GRDB
+import LogRecords
 
 /// The append-only tables as one ingestion writes them and looks into them.
 struct Books {

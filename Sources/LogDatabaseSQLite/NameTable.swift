@@ -1,5 +1,6 @@
 import CloudPorts
 import GRDB
+import LogRecords
 
 /// Ids of consumers, services and instances as usage records name them.
 struct NameTable: Sendable {

@@ -2,6 +2,7 @@ public import CloudModel
 public import CloudPorts
 import Foundation
 import GRDB
+import LogRecords
 
 extension SQLiteLogDatabase {
     public func administrators() async throws(LogDatabaseError) -> [Administrator] {

@@ -1,6 +1,7 @@
 public import CloudModel
 public import CloudPorts
 import GRDB
+import LogRecords
 
 extension SQLiteLogDatabase {
     // MARK: Bills

@@ -1,6 +1,7 @@
 public import CloudModel
 public import CloudPorts
 import GRDB
+import LogRecords
 
 /// The outbox: a notification is stored with the decision that caused it, one delivery a channel, and each delivery is
 /// tried until it has succeeded or was given up.

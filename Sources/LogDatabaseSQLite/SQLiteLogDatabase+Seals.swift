@@ -2,6 +2,7 @@ public import CloudModel
 public import CloudPorts
 import Foundation
 import GRDB
+import LogRecords
 
 extension SQLiteLogDatabase {
     public func usageSources() async throws(LogDatabaseError) -> [String] {

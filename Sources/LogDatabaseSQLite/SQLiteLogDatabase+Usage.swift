@@ -1,6 +1,7 @@
 public import CloudModel
 public import CloudPorts
 import GRDB
+import LogRecords
 
 extension SQLiteLogDatabase {
     // MARK: Monitoring agent
@@ -158,7 +159,7 @@ struct UsageSums {
         arguments = []
         sql = ""
         let (from, until) = (query.from?.microseconds, query.until?.microseconds)
-        let hours = Self.wholeHours(of: query)
+        let hours = UsageHour.wholeHours(of: query)
         if let hours {
             add(Self.hours, "hour", from: hours.from, until: hours.until)
             if let from, let begin = hours.from, from < begin {
@@ -188,23 +189,6 @@ struct UsageSums {
             LEFT JOIN name AS instance ON instance.id = sums.instance
             ORDER BY consumer_name, service_name, instance_name, period
             """
-    }
-
-    /// The hours that lie wholly in the query's time; nil where a period is not made of whole hours, or there is none.
-    /// A nil end is open.
-    private static func wholeHours(of query: UsageQuery) -> (from: Int64?, until: Int64?)? {
-        let hour = UsageHour.microseconds
-        if let period = query.period, period.microseconds % hour != 0 { return nil }
-        func floor(_ value: Int64) -> Int64 {
-            let rest = value % hour
-            return value - (rest < 0 ? rest + hour : rest)
-        }
-        // Beyond these, rounding to an hour would overflow; no record is there.
-        let bounds = (Int64.min / 2)...(Int64.max / 2)
-        let from = query.from.map { floor(min(max($0.microseconds, bounds.lowerBound), bounds.upperBound) + hour - 1) }
-        let until = query.until.map { floor(min(max($0.microseconds, bounds.lowerBound), bounds.upperBound)) }
-        if let from, let until, from >= until { return nil }
-        return (from, until)
     }
 
     private static let hours = """

@@ -1,6 +1,7 @@
 public import CloudModel
 public import CloudPorts
 import GRDB
+import LogRecords
 
 extension SQLiteLogDatabase {
     /// The key that tells duplicates is written with the event: an attempt that failed leaves nothing that would make

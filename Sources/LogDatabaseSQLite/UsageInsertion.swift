@@ -1,42 +1,6 @@
 import CloudModel
 import GRDB
-
-/// A usage record as numbers, its names replaced by their ids. Counts beyond what a column holds are cut to that.
-struct UsageRow {
-    var sequence: Int64
-    var requestHigh: Int64
-    var requestLow: Int64
-    var consumer: Int64
-    var service: Int64
-    var instance: Int64?
-    var outcome: RequestOutcome
-    var status: UInt16
-    var bytesIn: Int64
-    var bytesOut: Int64
-    var receivedAt: Int64
-    var forwardedAt: Int64?
-    var completedAt: Int64
-    var busyMicroseconds: Int64
-
-    init(
-        _ record: borrowing UsageRecord, sequence: UInt64, consumer: Int64, service: Int64, instance: Int64?
-    ) {
-        self.sequence = Int64(sequence)
-        requestHigh = Int64(bitPattern: record.requestID.high)
-        requestLow = Int64(bitPattern: record.requestID.low)
-        self.consumer = consumer
-        self.service = service
-        self.instance = instance
-        outcome = record.outcome
-        status = record.status
-        bytesIn = Int64(clamping: record.bytesIn)
-        bytesOut = Int64(clamping: record.bytesOut)
-        receivedAt = record.receivedAt.microseconds
-        forwardedAt = record.forwardedAt?.microseconds
-        completedAt = record.completedAt.microseconds
-        busyMicroseconds = record.busyTime.microseconds
-    }
-}
+import LogRecords
 
 /// Stores usage records, one after another.
 struct UsageInsertion {

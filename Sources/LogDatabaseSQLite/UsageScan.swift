@@ -1,6 +1,7 @@
 import CloudModel
 import CloudPorts
 import GRDB
+import LogRecords
 
 /// Reads the usage records of one source in the order of their numbers, those that came late left out: what is sealed,
 /// record by record, at the rate at which requests are served.

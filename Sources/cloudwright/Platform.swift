@@ -10,7 +10,6 @@ import Gateway
 import HealthProbing
 import HypervisorLibvirt
 import LocalProcesses
-import LogDatabaseSQLite
 import Logging
 import MerkleLog
 import Notifications
@@ -29,7 +28,7 @@ struct PlatformOptions: Sendable {
 /// The running platform: every room, built in the order of their dependence and ended in the opposite one.
 struct Platform: Sendable {
     private let options: PlatformOptions
-    private let database: SQLiteLogDatabase
+    private let database: any LogDatabase
     private let gateway: Gateway
     private let ingestion: SpoolIngestion
     private let sealer: LogSealer
@@ -45,7 +44,7 @@ struct Platform: Sendable {
         let data = try DataDirectory(path: settings.dataDirectory)
         let clock = PlatformClock()
         let driver = try LocalProcessDriver(dataDirectory: data.path, logger: logger)
-        let database = try SQLiteLogDatabase(path: data.path("log.sqlite"))
+        let database = try await settings.logDatabase.open(in: data)
         try await FirstAdministrator(database: database, tokenFile: options.administratorTokenFile)
             .create(at: clock.now())
         let tagKey = try KeyFile.key(at: data.url("audit-tag.key"))

@@ -32,7 +32,8 @@ enum House {
 
     /// Adapters to one system each. They never import each other, and nothing imports them but the program.
     static let adapters: Set<String> = [
-        "FencingPrograms", "HealthProbing", "HypervisorLibvirt", "LocalProcesses", "LogDatabaseSQLite", "Notifications",
+        "FencingPrograms", "HealthProbing", "HypervisorLibvirt", "LocalProcesses", "LogDatabasePostgres",
+        "LogDatabaseSQLite", "Notifications",
     ]
 
     static let rooms: [Room] = pureRooms + dataPlane + adapterRooms + controlPlane + programs
@@ -95,9 +96,18 @@ enum House {
         Room(
             "Notifications", .outer,
             ["CCurl", "CloudModel", "CloudPorts", "Crypto", "Foundation", "Logging", "Synchronization"]),
+        // What the log databases have in common: texts, documents and sums as rows hold them.
+        Room("LogRecords", .outer, ["CloudModel", "CloudPorts", "Foundation"]),
         Room(
             "LogDatabaseSQLite", .outer,
-            ["CloudModel", "CloudPorts", "Foundation", "GRDB", "GRDBSQLite", "Logging", "Synchronization"]),
+            [
+                "CloudModel", "CloudPorts", "Foundation", "GRDB", "GRDBSQLite", "LogRecords", "Logging",
+                "Synchronization",
+            ]),
+        Room("CPostgres", .shim),
+        Room(
+            "LogDatabasePostgres", .outer,
+            ["CPostgres", "CloudModel", "CloudPorts", "Foundation", "Glibc", "LogRecords", "Synchronization"]),
         Room("ConfigurationFile", .outer, ["CloudModel", "Foundation", "Yams"]),
         Room("CArgon2", .shim),
         // Argon2id comes from its reference implementation; a thread of its own keeps it from the others.
@@ -149,7 +159,8 @@ enum House {
                 "CloudController", "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials",
                 "Dispatch",
                 "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt",
-                "LocalProcesses", "LogDatabaseSQLite", "Logging", "MerkleLog", "Notifications", "PayPerUse",
+                "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "Logging", "MerkleLog", "Notifications",
+                "PayPerUse",
                 "RemoteAdministration", "ScalingListener", "ScalingReplay", "SealedBooks", "ServiceLifecycle",
                 "SimulatedCloud", "Spool", "Synchronization", "Yams",
             ]),
@@ -189,8 +200,11 @@ enum House {
         // What every log database has to pass.
         "CTLSPeer": [],
         "LogDatabaseContract": [],
+        // A server of the tests' own.
+        "PostgresFixture": [],
         "ScenarioTests": [
-            "AdministrationAPI", "AdministrationClient", "ConfigurationFile", "LoadClient", "Scenarios",
+            "AdministrationAPI", "AdministrationClient", "ConfigurationFile", "LoadClient", "PostgresFixture",
+            "Scenarios",
             // What was decided live is decided anew from the event log.
             "ScalingListener",
         ],
@@ -203,6 +217,7 @@ enum House {
         "Bookkeeping": ["GRDB", "LogDatabaseSQLite"],
         "ControlPlane": ["LogDatabaseSQLite"],
         "Gateway": ["CTLSPeer"],
+        "LogDatabasePostgres": ["LogDatabaseContract", "PostgresFixture"],
         "LogDatabaseSQLite": ["LogDatabaseContract"],
         "SealedBooks": ["GRDB", "LogDatabaseContract", "LogDatabaseSQLite"],
         "RemoteAdministration": ["AdministrationClient", "AdministrationFixture", "HummingbirdTesting"],

@@ -24,7 +24,8 @@ enum Full {
             host: "relay", port: 465, encryption: .tls, user: "yes", passwordFile: "/etc/p", from: "a@b.c"),
         instanceLease: .seconds(90), witnessFile: "/mnt/w",
         audit: AuditSettings(
-            alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5)))
+            alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5)),
+        logDatabase: .postgres(connectionFile: "/etc/pg"))
 
     static let service = CloudService(
         id: "web", owner: "acme", routes: [Route(host: "*.example.org", pathPrefix: "/a"), Route(pathPrefix: "/b")],
@@ -304,7 +305,8 @@ enum Full {
         let (path, service) = ("routes: [{path: /}]\n  process: {command", "loginRules: [{path: /l,")
         switch title {
         case "Cloud: spec": return replace("spec: {}", "spec: {\(value)}")
-        case "Cloud: spec.gateway", "Cloud: spec.administration", "Cloud: spec.audit", "Cloud: spec.rebalancing":
+        case "Cloud: spec.gateway", "Cloud: spec.administration", "Cloud: spec.audit", "Cloud: spec.rebalancing",
+            "Cloud: spec.logDatabase":
             return replace("spec: {}", "spec: {\(title.dropFirst(12)): {\(value)}}")
         case "Cloud: spec.gateway.listeners[]", "Cloud: spec.gateway.listeners[].tls",
             "Cloud: spec.gateway.listeners[].tls.clientCertificates":

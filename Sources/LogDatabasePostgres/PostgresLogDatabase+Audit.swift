@@ -1,0 +1,71 @@
+public import CloudModel
+public import CloudPorts
+import LogRecords
+
+extension PostgresLogDatabase {
+    public func auditEvents(_ query: AuditQuery) async throws(LogDatabaseError) -> Page<StoredAuditEvent> {
+        try await page(
+            "reading audit events", "audit_event", limit: query.limit, newest: query.newest, position: \.position,
+            conditions: {
+                var conditions = Self.conditions(of: query)
+                conditions.add("outcome", equals: query.outcome?.rawValue)
+                return conditions
+            }, Books.auditEvent)
+    }
+
+    public func failedLogins(_ query: AuditQuery, limit: Int) async throws(LogDatabaseError) -> [FailedLogins] {
+        try await read("ranking failed logins") { connection in
+            var conditions = Self.conditions(of: query)
+            conditions.add("outcome = ?", AuditEvent.Outcome.failure.rawValue)
+            let sql = """
+                SELECT principal, source_address, count(*) AS failures,
+                    count(DISTINCT credential_tag) AS credentials, min(received_at) AS first_at,
+                    max(received_at) AS last_at
+                FROM audit_event\(conditions.sql) GROUP BY principal, source_address
+                ORDER BY failures DESC, last_at DESC, principal, source_address LIMIT \(max(0, limit))
+                """
+            return try connection.run(sql, conditions.parameters).map { row in
+                FailedLogins(
+                    principal: try row.text("principal"), sourceAddress: try row.text("source_address"),
+                    failures: try row.number("failures"), distinctCredentials: try row.number("credentials"),
+                    firstAt: try row.time("first_at"), lastAt: try row.time("last_at"))
+            }
+        }
+    }
+
+    public func record(_ event: AuditEvent) async throws(LogDatabaseError) {
+        try await write("storing an audit event") { connection in
+            let storedAt = Self.now()
+            var positions = try PositionCounter("audit_event", on: connection)
+            if try Books.insert(
+                event, source: nil, sequence: nil, position: positions.next, storedAt: storedAt, on: connection)
+            {
+                positions.advance()
+                return try positions.store()
+            }
+            guard let stored = try Books.auditEvent(event.requestID, on: connection)?.event, stored != event else {
+                return
+            }
+            _ = try Books.insertConflict(
+                kind: "audit", id: event.requestID.description, source: "", sequence: 0,
+                stored: Document.text(stored), offered: Document.text(event), storedAt: storedAt, on: connection)
+        }
+    }
+
+    /// An event belongs to the time at which the login was received.
+    private static func conditions(of query: AuditQuery) -> Conditions {
+        var conditions = Conditions()
+        conditions.add("position > ?", query.after)
+        conditions.add("service", equals: query.service)
+        conditions.add("consumer", equals: query.consumer)
+        // The indexes are over digests, since what consumers send has any length.
+        if let principal = query.principal {
+            conditions.add("md5(principal) = md5(?) AND principal = ?", principal, principal)
+        }
+        if let address = query.sourceAddress {
+            conditions.add("md5(source_address) = md5(?) AND source_address = ?", address, address)
+        }
+        conditions.add("received_at", from: query.from, until: query.until)
+        return conditions
+    }
+}

@@ -1,0 +1,27 @@
+public import CloudModel
+public import CloudPorts
+
+extension PostgresLogDatabase {
+    /// Exactly once: the high-water mark is committed together with the records. A record whose number lies in a gap
+    /// that was recorded before is new, and is stored; the gap stays on record.
+    @discardableResult
+    public func ingest(_ batch: SpoolBatch) async throws(LogDatabaseError) -> IngestOutcome {
+        guard !batch.records.isEmpty else { return IngestOutcome(stored: 0, duplicates: 0, conflicts: 0, gap: 0) }
+        guard batch.firstSequence >= 1, batch.firstSequence < UInt64(Int64.max) - UInt64(batch.records.count) else {
+            throw LogDatabaseError(
+                .corrupted, "a batch of \(batch.source) begins at number \(batch.firstSequence); numbers begin at 1")
+        }
+        return try await write("storing records of \(batch.source)") { connection in
+            var ingestion = try Ingestion(batch, on: connection)
+            try ingestion.run()
+            return ingestion.outcome
+        }
+    }
+
+    public func highWaterMark(ofSource source: String) async throws(LogDatabaseError) -> UInt64? {
+        try await read("reading the high-water mark of \(source)") { connection in
+            try connection.run("SELECT high_water_mark FROM source WHERE name = $1", source)
+                .first?.number("high_water_mark")
+        }
+    }
+}

@@ -1,0 +1,135 @@
+import CloudModel
+import CloudPorts
+import Foundation
+import LogDatabaseContract
+import LogDatabasePostgres
+import PostgresFixture
+import Testing
+
+/// The connection, or the server, is lost while the books are written: nothing is lost and nothing is there twice.
+@Suite(.enabled(if: PostgresServer.isAvailable, noServer))
+struct LossTests {
+    /// Tries until it succeeds, as the control plane and the ingestion of the spool do.
+    private static func insist<Value: Sendable>(
+        _ body: @Sendable () async throws(LogDatabaseError) -> Value
+    ) async throws -> (value: Value, failures: Int) {
+        var failures = 0
+        let deadline = Date(timeIntervalSinceNow: 120)
+        while true {
+            do throws(LogDatabaseError) { return (try await body(), failures) } catch {
+                guard error.code == .unavailable, Date() < deadline else { throw error }
+                failures += 1
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
+    }
+
+    /// Writes decisions and batches until told to stop; gives back how many of each, and the failures met.
+    private static func work(
+        _ database: PostgresLogDatabase, until isOver: @Sendable () async -> Bool
+    ) async throws -> (rounds: Int, failures: Int) {
+        var (rounds, failures) = (0, 0)
+        while await !isOver() {
+            let first = UInt64(rounds * 10 + 1)
+            failures += try await insist { () throws(LogDatabaseError) in
+                // As the spool does: from the mark on.
+                let mark = try await database.highWaterMark(ofSource: "gateway-1/0") ?? 0
+                guard mark < first + 9 else { return }
+                try await database.ingest(Samples.usageBatch((mark + 1)...(first + 9)))
+            }.failures
+            var transaction = ControlTransaction()
+            transaction.events = [Samples.event("round.\(rounds)")]
+            let decision = transaction
+            failures += try await insist { () throws(LogDatabaseError) in try await database.commit(decision) }.failures
+            rounds += 1
+        }
+        return (rounds, failures)
+    }
+
+    private static func check(_ database: PostgresLogDatabase, rounds: Int) async throws {
+        var query = EventQuery()
+        query.limit = 1_000_000
+        let kinds = try await database.events(query).elements.map(\.kind)
+        #expect(kinds == (0..<rounds).map { "round.\($0)" }, "every decision once")
+        let total = try await database.requestUsage(UsageQuery()).reduce(0) { $0 + $1.requests }
+        #expect(total == Int64(rounds * 10), "every record once")
+        #expect(try await database.recordGaps(from: .epoch, until: .distantFuture, limit: 10) == [])
+    }
+
+    private actor Switch {
+        private(set) var isOver = false
+        func end() { isOver = true }
+    }
+
+    @Test func aServerThatCrashesUnderLoadLosesNothing() async throws {
+        let server = try await PostgresServer.make()
+        try await server.start()
+        let settings = try PostgresConnectionSettings(try await server.makeDatabase())
+        let database = try await PostgresLogDatabase.open(settings)
+        let over = Switch()
+        async let work = Self.work(database) { await over.isOver }
+        for round in 0..<6 {
+            try await Task.sleep(for: .milliseconds(300))
+            await server.stop(immediate: round % 2 == 0)
+            try await server.start()
+        }
+        await over.end()
+        let (rounds, failures) = try await work
+        #expect(rounds > 6)
+        #expect(failures > 0, "the server was away")
+        try await Self.check(database, rounds: rounds)
+        await database.close()
+        await server.remove()
+    }
+
+    /// The answer to a commit is cut off: it cannot be known whether it is stored, until it is looked up.
+    @Test func aDecisionWhoseCommitIsInDoubtIsStoredOnce() async throws {
+        let server = try await SharedPostgres.running()
+        let name = try await SharedPostgres.database().split(separator: "=").last.map(String.init) ?? ""
+        let cutter = try CommitCutter(to: "\(server.directory)/.s.PGSQL.\(server.port)", port: server.port)
+        let database = try await PostgresLogDatabase.open(
+            PostgresConnectionSettings("host=\(cutter.directory) port=\(server.port) user=books dbname=\(name)"))
+        for round in 0..<20 {
+            if round % 2 == 0 { cutter.cutNext() }
+            var transaction = ControlTransaction()
+            transaction.events = [Samples.event("round.\(round)")]
+            let decision = transaction
+            let result = try await Self.insist { () throws(LogDatabaseError) in try await database.commit(decision) }
+            #expect(result.value == Int64(round + 1))
+            #expect(result.failures == (round % 2 == 0 ? 1 : 0))
+        }
+        #expect(try await database.lastEventPosition() == 20)
+        await database.close()
+        cutter.close()
+    }
+
+    /// A primary dies under load; its replica, which every commit waited for, takes over.
+    @Test func aPromotedReplicaHasEverythingThatWasWritten() async throws {
+        let primary = try await PostgresServer.make(settings: ["wal_level = replica", "max_wal_senders = 4"])
+        try await primary.start()
+        let first = try await primary.makeDatabase()
+        let replica = try await primary.makeReplica(named: "standby")
+        try await replica.start()
+        try await primary.sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        try await primary.sql("SELECT pg_reload_conf()")
+        let name = first.split(separator: "=").last.map(String.init) ?? ""
+        let both = "host=\(primary.directory),\(replica.directory) port=\(primary.port) user=books dbname=\(name)"
+        let database = try await PostgresLogDatabase.open(
+            PostgresConnectionSettings(both + " target_session_attrs=read-write"))
+        let over = Switch()
+        async let work = Self.work(database) { await over.isOver }
+        try await Task.sleep(for: .milliseconds(700))
+        await primary.stop(immediate: true)
+        try await replica.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
+        try await replica.promote()
+        try await Task.sleep(for: .milliseconds(700))
+        await over.end()
+        let (rounds, failures) = try await work
+        #expect(failures > 0, "the primary was away")
+        try await Self.check(database, rounds: rounds)
+        #expect(try await replica.sql("SELECT pg_is_in_recovery()") == "f")
+        await database.close()
+        await primary.remove()
+        await replica.remove()
+    }
+}
