@@ -56,7 +56,7 @@ extension ServiceSupervisor {
             isRecent ? latest : nil, situation, constraints: service.constraints, settings: service.scaling,
             at: context.steady)
         if service.scaling.isDryRun { return propose(decision, from: counted, &context) }
-        if growth != nil { return grow(decision, from: counted) }
+        if growth != nil, !decision.isForTheMinimum { return grow(decision, from: counted) }
         carryOut(decision, from: instances, failed: failed, ceiling: ceiling, &context)
     }
 
@@ -77,8 +77,9 @@ extension ServiceSupervisor {
         switch decision {
         case .hold: break
         case .scaleOut(let count, let reason):
-            // Those that are being recovered come back by themselves; until then others stand in for them.
-            let new = min(ceiling, count + failed)
+            // Those that are being recovered come back by themselves; until then others stand in for them, where there
+            // is work to do. Where only the minimum asks, they are the minimum.
+            let new = min(ceiling, decision.isForTheMinimum ? count : count + failed)
             guard new > target else { return }
             scaledOut(from: instances, to: count, reason, &context)
             target = new
@@ -316,5 +317,12 @@ extension ServiceSupervisor {
         snapshotIsStale = true
         needsReconciliation = true
         scale(&context)
+    }
+}
+
+extension ScalingDecision {
+    /// More, though not because of any load: in instances, also where those can grow.
+    fileprivate var isForTheMinimum: Bool {
+        if case .scaleOut(_, .atMinimum) = self { true } else { false }
     }
 }

@@ -25,10 +25,12 @@ public struct ObservedVirtualServer: Hashable, Sendable {
     public var state: VirtualServerState
     public var virtualCPUs: Int
     public var memory: ByteCount
+    /// One half of a migration that is under way: on which side it will be is not decided.
+    public var isInTransit: Bool
 
     public init(
         name: VirtualServerID, uuid: String, identity: VirtualServerIdentity?, state: VirtualServerState,
-        virtualCPUs: Int, memory: ByteCount
+        virtualCPUs: Int, memory: ByteCount, isInTransit: Bool = false
     ) {
         self.name = name
         self.uuid = uuid
@@ -36,6 +38,7 @@ public struct ObservedVirtualServer: Hashable, Sendable {
         self.state = state
         self.virtualCPUs = virtualCPUs
         self.memory = memory
+        self.isInTransit = isInTransit
     }
 }
 

@@ -186,14 +186,21 @@ extension HypervisorCommand {
         switch self {
         case .list, .measure, .abortMigration: nil
         case .run(let definition): definition.name
-        case .shutDown(let name), .destroy(let name), .remove(let name), .suspend(let name), .resume(let name),
-            .save(let name), .restore(let name), .resize(let name, _), .migrate(let name, _, _, _):
+        case .shutDown(let name), .destroy(let name), .remove(let name), .forget(let name), .suspend(let name),
+            .resume(let name), .save(let name), .restore(let name), .resize(let name, _), .migrate(let name, _, _, _):
             name
         }
     }
 }
 
 extension Hypervisor {
+    private func end(_ name: VirtualServerID, removingDisks: Bool) async throws(HypervisorError) {
+        do { try await destroy(name) } catch {
+            guard error.code == .invalidState || error.code == .notFound else { throw error }
+        }
+        try await undefine(name, removingDisks: removingDisks)
+    }
+
     fileprivate func run(_ command: HypervisorCommand) async throws(HypervisorError) {
         switch command {
         case .run(let definition):
@@ -201,11 +208,8 @@ extension Hypervisor {
             try await start(definition.name, paused: false)
         case .shutDown(let name): try await shutDown(name)
         case .destroy(let name): try await destroy(name)
-        case .remove(let name):
-            do { try await destroy(name) } catch {
-                guard error.code == .invalidState || error.code == .notFound else { throw error }
-            }
-            try await undefine(name, removingDisks: true)
+        case .remove(let name): try await end(name, removingDisks: true)
+        case .forget(let name): try await end(name, removingDisks: false)
         case .suspend(let name): try await suspend(name)
         case .resume(let name): try await resume(name)
         case .save(let name): try await save(name)

@@ -178,7 +178,19 @@ extension LibvirtDomain {
         return ObservedVirtualServer(
             name: name, uuid: uuid, identity: metadata?.identity,
             state: observedState(virDomainState(UInt32(bitPattern: state)), UInt32(bitPattern: reason)),
-            virtualCPUs: Int(info.nrVirtCpu), memory: .kibibytes(Int64(clamping: info.memory)))
+            virtualCPUs: Int(info.nrVirtCpu), memory: .kibibytes(Int64(clamping: info.memory)),
+            isInTransit: isInTransit(virDomainState(UInt32(bitPattern: state)), UInt32(bitPattern: reason)))
+    }
+
+    /// The side that it comes to stands still for the migration; the side that it leaves has a job under way.
+    private func isInTransit(_ state: virDomainState, _ reason: UInt32) -> Bool {
+        if state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_MIGRATION.rawValue { return true }
+        guard state == VIR_DOMAIN_RUNNING || state == VIR_DOMAIN_PAUSED else { return false }
+        var job = virDomainJobInfo()
+        // A driver without jobs has no migrations either.
+        guard virDomainGetJobInfo(handle, &job) == 0 else { return false }
+        let type = virDomainJobType(UInt32(bitPattern: job.type))
+        return type == VIR_DOMAIN_JOB_UNBOUNDED || type == VIR_DOMAIN_JOB_BOUNDED
     }
 
     private func observedState(_ state: virDomainState, _ reason: UInt32) -> VirtualServerState {

@@ -75,7 +75,12 @@ public struct HostHealth: Codable, Hashable, Sendable {
 
     public mutating func disconnected(at now: Timestamp) {
         silentSince = silentSince ?? now
-        if phase == .up || phase == .recovering { phase = .suspect }
+        switch phase {
+        case .up: phase = .suspect
+        // What it still has is not counted any more: it stays given up, and is cleaned when it is back.
+        case .recovering: phase = .fenced
+        case .unknown, .suspect, .confirmed, .fencing, .fenced: break
+        }
     }
 
     /// One of its services passed a check or answered a request.

@@ -84,6 +84,8 @@ public enum HypervisorCommand: Hashable, Sendable {
     case destroy(VirtualServerID)
     /// Ends it if it runs, and forgets it and its disks.
     case remove(VirtualServerID)
+    /// The same, but its disks stay: another that runs, or will, has them.
+    case forget(VirtualServerID)
     case suspend(VirtualServerID)
     case resume(VirtualServerID)
     case save(VirtualServerID)

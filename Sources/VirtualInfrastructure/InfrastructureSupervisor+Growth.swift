@@ -104,6 +104,7 @@ extension InfrastructureSupervisor {
         let instance = server.instance
         guard let failure else {
             servers[instance]?.resize = nil
+            servers[instance]?.lastSeen = now
             effects.append(.lifecycle(instance, incarnation: server.identity.incarnation, .resize))
             return record(
                 "virtual-server.resized", of: server, "\(instance) has \(resize.to) millicores on \(host)",

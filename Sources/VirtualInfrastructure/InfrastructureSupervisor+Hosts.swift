@@ -44,6 +44,8 @@ extension InfrastructureSupervisor {
     mutating func connected(_ host: PhysicalServerID, _ capabilities: HypervisorCapabilities) {
         guard let index = hostIndex(host) else { return }
         let before = hosts[index].health.phase
+        // It is back before its lease had surely run out: nothing was started elsewhere.
+        if hosts[index].leaseEndsAt != nil { hosts[index].health.fencingFailed() }
         let mustClean = hosts[index].health.connected(at: now)
         hosts[index].isConnected = true
         hosts[index].capabilities = capabilities
@@ -92,6 +94,7 @@ extension InfrastructureSupervisor {
         hosts[index].hasListed = true
         let ours = observed.filter { $0.identity?.cloud == cloud }
         if hosts[index].health.phase == .recovering { return clean(index, ours) }
+        noteTransits(ours, on: host)
         for found in ours { meet(found, on: host) }
         let names = Set(ours.map(\.name))
         for instance in servers.keys.sorted() {
@@ -105,11 +108,30 @@ extension InfrastructureSupervisor {
         resolve()
     }
 
+    /// Which are halves of a migration there: on which side they will be, neither half can say.
+    private mutating func noteTransits(_ ours: [ObservedVirtualServer], on host: PhysicalServerID) {
+        let inTransit = Set(ours.filter(\.isInTransit).map(\.name))
+        for instance in servers.keys.sorted() {
+            guard let name = servers[instance]?.name else { continue }
+            if inTransit.contains(name) {
+                servers[instance]?.undecidedOn.insert(host)
+            } else {
+                servers[instance]?.undecidedOn.remove(host)
+            }
+        }
+    }
+
     /// Whatever a host that had been given up still has was started elsewhere, or is not wanted any more.
     private mutating func clean(_ index: Int, _ ours: [ObservedVirtualServer]) {
         hosts[index].toClean = Set(ours.map(\.name))
-        for found in ours { act(hosts[index].server.id, .remove(found.name)) }
+        for found in ours { takeAway(found, from: hosts[index].server.id) }
         if ours.isEmpty { cleaned(index) }
+    }
+
+    /// What is known of the instance runs elsewhere, or will: with the same disks, where hosts share them.
+    private mutating func takeAway(_ found: ObservedVirtualServer, from host: PhysicalServerID) {
+        let hasSuccessor = found.identity.map { servers[$0.instance] != nil } ?? false
+        act(host, hasSuccessor ? .forget(found.name) : .remove(found.name))
     }
 
     mutating func cleaned(_ index: Int) {
@@ -121,14 +143,13 @@ extension InfrastructureSupervisor {
         guard let identity = found.identity else { return }
         guard let server = servers[identity.instance], server.identity.incarnation == identity.incarnation else {
             // Nothing may run that nobody counts.
-            act(host, .remove(found.name))
-            return
+            return takeAway(found, from: host)
         }
         switch server.phase {
         case .unconfirmed: confirm(server, found, on: host)
         case .starting, .running, .suspended, .saved, .stopping:
             guard server.placement.host == host else {
-                if !server.isMigrating { act(host, .remove(found.name)) }
+                if !server.isMigrating, !found.isInTransit { takeAway(found, from: host) }
                 return
             }
             guard !server.isMigrating else { return }
@@ -176,6 +197,7 @@ extension InfrastructureSupervisor {
         _ server: SupervisedServer, _ found: ObservedVirtualServer, on host: PhysicalServerID
     ) {
         let isSaved = found.state == .saved && server.placement.parked == .saved
+        guard !found.isInTransit else { return }
         guard found.state == .running || found.state == .paused || isSaved else { return }
         let instance = server.instance
         let resources = server.placement.flavor.resources
@@ -202,7 +224,8 @@ extension InfrastructureSupervisor {
         for instance in servers.keys.sorted() {
             guard let server = servers[instance], server.phase == .unconfirmed else { continue }
             let silent = hosts.contains { host in
-                server.mayBe(on: host.server.id) && !host.hasListed && host.health.phase != .fenced
+                server.mayBe(on: host.server.id) && host.health.phase != .fenced
+                    && (!host.hasListed || server.undecidedOn.contains(host.server.id))
             }
             if !silent { ended(server, crashed: true, inferred: true) }
         }
@@ -273,7 +296,12 @@ extension InfrastructureSupervisor {
 
     mutating func fencingEnded(_ host: PhysicalServerID, _ failure: String?) {
         guard let index = hostIndex(host), hosts[index].health.phase == .fencing else { return }
-        guard let failure else { return fenced(index, "it has been switched off") }
+        guard let failure else {
+            fenced(index, "it has been switched off")
+            // It was switched on again before the program had ended.
+            if let capabilities = hosts[index].capabilities, hosts[index].isConnected { connected(host, capabilities) }
+            return
+        }
         hosts[index].health.fencingFailed()
         phaseChanged(index, "fencing failed: \(failure)")
         // Not tried again by itself in a loop: a fence that fails needs a person.

@@ -154,6 +154,7 @@ extension InfrastructureSupervisor {
         guard server.phase == .starting else { return }
         servers[server.instance]?.phase = .running
         servers[server.instance]?.startedAt = now
+        servers[server.instance]?.lastSeen = now
         reportStarted(server)
     }
 
@@ -196,7 +197,7 @@ extension InfrastructureSupervisor {
             act(host, .remove(server.name))
             effects.append(
                 .startFailed(server.instance, incarnation: server.identity.incarnation, reason: failure.description))
-        case .remove(let name):
+        case .remove(let name), .forget(let name):
             guard failure == nil || failure?.code == .notFound, let index = hostIndex(host) else { return }
             guard hosts[index].toClean.remove(name) != nil, hosts[index].toClean.isEmpty else { return }
             cleaned(index)

@@ -33,6 +33,7 @@ extension InfrastructureSupervisor {
     mutating func wasSaved(_ server: SupervisedServer) {
         guard server.placement.parked == .saved, server.phase == .running else { return }
         servers[server.instance]?.phase = .saved
+        servers[server.instance]?.lastSeen = now
         servers[server.instance]?.load.movedToAnotherHost()
         effects.append(.lifecycle(server.instance, incarnation: server.identity.incarnation, .suspend))
         record(
@@ -44,6 +45,7 @@ extension InfrastructureSupervisor {
     mutating func wasRestored(_ server: SupervisedServer) {
         guard server.phase == .saved else { return }
         servers[server.instance]?.phase = .running
+        servers[server.instance]?.lastSeen = now
         effects.append(.lifecycle(server.instance, incarnation: server.identity.incarnation, .resume))
         record(
             "virtual-server.restored", of: server, "\(server.instance) is restored on \(server.placement.host)",

@@ -65,6 +65,8 @@ public struct SupervisedServer: Hashable, Sendable {
     var resize: PendingResize?
     /// The processor time that it is to hold once it has been moved.
     var growsTo: Int?
+    /// The hosts whose last list showed it as one half of a migration.
+    var undecidedOn: Set<PhysicalServerID> = []
     var growthPausedUntil: Timestamp?
     /// When it came to its host.
     var movedAt: Timestamp?

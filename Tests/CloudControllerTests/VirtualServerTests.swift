@@ -107,6 +107,42 @@ import VirtualInfrastructure
         #expect(stop.at <= diedAt + .seconds(1))
     }
 
+    @Test(
+        "where only the minimum asks, nothing is started in the stead of one that is on its way",
+        arguments: [nil, 1_000])
+    func noStandIn(growsTo: Int?) throws {
+        var bench = Bench()
+        let hosts = [Self.host("a"), Self.host("b")]
+        var service = Self.service
+        guard case .virtualServer(var template) = service.instances else { return }
+        template.flavor.maximumCpuMillicores = growsTo
+        service.instances = .virtualServer(template)
+        service.scaling.targetConcurrency = 2
+        bench.command(.configure(CloudConfiguration(services: [service], physicalServers: hosts)))
+        // No host has answered yet, so no start can succeed; consumers ask for nothing.
+        for _ in 0..<4 {
+            bench.load()
+            bench.pass(.seconds(1))
+        }
+        #expect(bench.events.contains { $0.kind == "instance.start-failed" })
+        #expect(bench.controller.instances.count == 1)
+        for host in hosts {
+            bench.send(.infrastructure(.connected(host.id, Self.capabilities)))
+            bench.send(.infrastructure(.listed(host.id, [])))
+        }
+        bench.pass(.seconds(60))
+        _ = try run(&bench)
+        // The same where it has failed and is being recovered.
+        let instance = try #require(bench.controller.instances.first { $0.operational == .up }?.id)
+        bench.failing[instance] = "connection refused"
+        for _ in 0..<20 {
+            bench.load()
+            bench.pass(.seconds(1))
+        }
+        #expect(bench.events.contains { $0.kind == "instance.failed" })
+        #expect(bench.controller.instances.count == 1)
+    }
+
     @Test("a restarted control plane takes over what its hosts report")
     func recovers() throws {
         var bench = cloud()

@@ -85,9 +85,19 @@ extension LabTests {
             _ = try await hosts[0].migrate(guest.name, to: Lab.server(2), settings: slow) { _ in }
         }
         #expect(twice == .invalidState)
+        // Both halves say that nothing is decided yet.
+        for host in hosts {
+            var isInTransit = false
+            for _ in 0..<50 where !isInTransit {
+                isInTransit = try await host.list().first { $0.name == guest.name }?.isInTransit == true
+                if !isInTransit { try await Task.sleep(for: .milliseconds(50)) }
+            }
+            #expect(isInTransit)
+        }
         try await hosts[0].abortMigration(guest.name)
         #expect(await migration == .aborted)
         try await hosts[0].abortMigration(guest.name)
+        #expect(try await hosts[0].list().first { $0.name == guest.name }?.isInTransit == false)
 
         // The same by itself, when it takes too long.
         let late = MigrationSettings(bandwidthMebibytesPerSecond: 1, timeout: .milliseconds(400))

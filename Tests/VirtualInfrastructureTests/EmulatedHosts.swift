@@ -133,7 +133,7 @@ struct EmulatedHosts {
         case .migrate(let name, let instance, let destination, _):
             migrate(name, instance, from: letter.host, to: destination.id)
         case .shutDown(let name), .destroy(let name): end(name, letter)
-        case .remove(let name):
+        case .remove(let name), .forget(let name):
             hosts[letter.host]?.servers[name] = nil
             tell(.commandEnded(letter.host, letter.command, failure: nil))
         case .save(let name):

@@ -160,9 +160,14 @@ import VirtualInfrastructure
         world.start("web-1", smallServer)
         world.settle()
         #expect(world.places(of: "web-1").count == 2)
+        world.effects = []
         world.comeBack(host)
         #expect(world.supervisor.hosts.first { $0.server.id == host }?.health.phase == .recovering)
         world.settle()
+        // Its successor may have the same disks.
+        let commands = world.effects.compactMap { if case .command(host, let command) = $0 { command } else { nil } }
+        #expect(commands.contains { if case .forget = $0 { true } else { false } })
+        #expect(!commands.contains { if case .remove = $0 { true } else { false } })
         #expect(world.places(of: "web-1").count == 1)
         #expect(world.supervisor.hosts.first { $0.server.id == host }?.health.phase == .up)
         #expect(world.believed == ["web-1": 2])

@@ -1,0 +1,64 @@
+import CloudModel
+import Foundation
+import SimulatedCloud
+import Testing
+
+/// Virtual servers under faults of their hosts. `CLOUDWRIGHT_HOST_SEEDS=1000` runs more of them.
+@Suite struct HostSimulationTests {
+    private static let seeds =
+        ProcessInfo.processInfo.environment["CLOUDWRIGHT_HOST_SEEDS"].flatMap { UInt64($0) } ?? 100
+
+    @Test("no virtual server runs twice, none is lost, and every book is right, whatever hosts do")
+    func faultsBreakNoRule() async {
+        let halves = [1...Self.seeds / 2, Self.seeds / 2 + 1...Self.seeds]
+        let reports = await withTaskGroup(of: [HostSimulationReport].self) { group in
+            for seeds in halves {
+                group.addTask { seeds.map { simulateHosts(seed: $0) } }
+            }
+            return await group.reduce(into: []) { $0 += $1 }
+        }
+        for report in reports where report.violation != nil { Issue.record("\(report)") }
+        // What is not exercised is not shown.
+        func sum(_ count: (HostSimulationReport) -> Int) -> Int { reports.map(count).reduce(0, +) }
+        let most = Int(Self.seeds)
+        #expect(sum(\.crashes) > most)
+        #expect(sum(\.partitions) > most)
+        #expect(sum(\.daemonLosses) > most)
+        #expect(sum(\.migrations) > most * 5)
+        #expect(sum(\.failedMigrations) > most)
+        #expect(sum(\.fences) > most)
+        #expect(sum(\.failedFences) > most / 10)
+        #expect(sum(\.leasesEnded) > most / 10)
+        #expect(sum(\.restartsOfControlPlane) > most)
+    }
+
+    @Test(arguments: PlantedHostDefect.allCases) func aPlantedDefectIsFound(defect: PlantedHostDefect) throws {
+        let found = (1...60 as ClosedRange<UInt64>).lazy.compactMap { simulateHosts(seed: $0, plant: defect).violation }
+            .first
+        let violation = try #require(found, "\(defect) was not found in 60 seeds")
+        let rules: [PlantedHostDefect: [String]] = [
+            .fenceLies: ["runs-twice", "address-twice", "hard-cap"],
+            .leaseIsNotKept: ["runs-twice", "address-twice", "hard-cap"],
+            .cleaningLies: ["not-cleaned", "runs-twice", "address-twice", "hard-cap", "rest"],
+            .actsBeforeIntent: ["intent"], .losesStopRecords: ["books"], .overstatesCapacity: ["overcommitted"],
+            .hidesMigrations: ["runs-twice", "address-twice", "rest"],
+        ]
+        #expect(rules[defect]?.contains(violation.rule) == true, "\(violation)")
+    }
+
+    @Test(arguments: [3, 42] as [UInt64]) func theSameSeedIsTheSameRun(seed: UInt64) {
+        #expect(simulateHosts(seed: seed) == simulateHosts(seed: seed))
+        #expect(simulateHosts(seed: seed).digest != simulateHosts(seed: seed + 1).digest)
+    }
+
+    /// To look into one: `CLOUDWRIGHT_HOST_SEED=17 swift test --filter HostSimulationTests/oneSeed`.
+    @Test(.enabled(if: ProcessInfo.processInfo.environment["CLOUDWRIGHT_HOST_SEED"] != nil, "no seed is named"))
+    func oneSeed() {
+        guard let seed = ProcessInfo.processInfo.environment["CLOUDWRIGHT_HOST_SEED"].flatMap({ UInt64($0) }) else {
+            return
+        }
+        let report = simulateHosts(seed: seed) { print($0) }
+        print(report)
+        #expect(report.violation == nil)
+    }
+}
