@@ -6,16 +6,27 @@ public struct AuditSettings: Codable, Hashable, Sendable {
     /// Wrong passwords in a row that lock an administrator out at the address that they came from; nil: nobody is.
     public var lockoutFailures: Int?
     public var lockoutDuration: TimeSpan
+    /// How often the administrators are sent a report of the logins; nil: never.
+    public var report: ReportPeriod?
+
+    /// What one report is about, in UTC; it is sent once the time is over.
+    public enum ReportPeriod: String, Codable, Hashable, Sendable, CaseIterable {
+        case daily
+        /// From Monday to Sunday (ISO 8601).
+        case weekly
+        case monthly
+    }
 
     /// The window and the lockout are fail2ban's usual ones (10 minutes; 5 failures, for 10 minutes).
     public init(
         alarmFailures: Int = 10, alarmWindow: TimeSpan = .minutes(10), lockoutFailures: Int? = nil,
-        lockoutDuration: TimeSpan = .minutes(10)
+        lockoutDuration: TimeSpan = .minutes(10), report: ReportPeriod? = nil
     ) {
         self.alarmFailures = alarmFailures
         self.alarmWindow = alarmWindow
         self.lockoutFailures = lockoutFailures
         self.lockoutDuration = lockoutDuration
+        self.report = report
     }
 }
 

@@ -55,6 +55,9 @@ public protocol LogDatabase: Sendable {
     func auditEvents(_ query: AuditQuery) async throws(LogDatabaseError) -> Page<StoredAuditEvent>
     /// Failed logins by principal and source address, the most first.
     func failedLogins(_ query: AuditQuery, limit: Int) async throws(LogDatabaseError) -> [FailedLogins]
+    /// How many logins there were, by service, kind of credential and outcome, in that order; `limit`, `after` and
+    /// `newest` are not looked at.
+    func loginCounts(_ query: AuditQuery) async throws(LogDatabaseError) -> [LoginCount]
     /// For the platform's own administration logins, which do not pass the spool. Idempotent by request id.
     func record(_ event: AuditEvent) async throws(LogDatabaseError)
 
@@ -327,6 +330,23 @@ public struct FailedLogins: Codable, Hashable, Sendable {
         self.distinctCredentials = distinctCredentials
         self.firstAt = firstAt
         self.lastAt = lastAt
+    }
+}
+
+/// Logins of one kind.
+public struct LoginCount: Codable, Hashable, Sendable {
+    public var service: ServiceID
+    public var credentialKind: AuditEvent.CredentialKind
+    public var outcome: AuditEvent.Outcome
+    public var count: Int
+
+    public init(
+        service: ServiceID, credentialKind: AuditEvent.CredentialKind, outcome: AuditEvent.Outcome, count: Int
+    ) {
+        self.service = service
+        self.credentialKind = credentialKind
+        self.outcome = outcome
+        self.count = count
     }
 }
 

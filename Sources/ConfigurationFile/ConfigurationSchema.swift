@@ -143,6 +143,10 @@ extension ConfigurationSchema {
                 "Wrong passwords in a row that lock an administrator out at the address that they came from, and "
                     + "nowhere else; without it nobody is locked out."),
             Field("lockoutDuration", "duration", "10m", "For how long."),
+            Field(
+                "report", "`daily`, `weekly`, `monthly`", none,
+                "How often the administrators are sent a report of all logins; days, weeks from Monday and months are "
+                    + "those of UTC."),
         ])
 
     static let gateway = Section(

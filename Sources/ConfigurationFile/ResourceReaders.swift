@@ -46,7 +46,8 @@ struct CloudReader {
             alarmFailures: section.integer("alarmFailures") ?? usual.alarmFailures,
             alarmWindow: section.duration("alarmWindow") ?? usual.alarmWindow,
             lockoutFailures: section.integer("lockoutFailures"),
-            lockoutDuration: section.duration("lockoutDuration") ?? usual.lockoutDuration)
+            lockoutDuration: section.duration("lockoutDuration") ?? usual.lockoutDuration,
+            report: section.choice("report", AuditSettings.ReportPeriod.self))
     }
 
     func channels() -> [NotificationChannel] { ChannelReader(spec: spec).channels("notifications") ?? [.log] }

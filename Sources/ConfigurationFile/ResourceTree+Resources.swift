@@ -41,6 +41,7 @@ extension ResourceTree {
             audit.add("alarmWindow", settings.audit.alarmWindow, default: usual.audit.alarmWindow)
             audit.add("lockoutFailures", number: settings.audit.lockoutFailures)
             audit.add("lockoutDuration", settings.audit.lockoutDuration, default: usual.audit.lockoutDuration)
+            audit.add("report", text: settings.audit.report?.rawValue)
         }
         return spec.tree
     }

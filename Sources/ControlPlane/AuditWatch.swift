@@ -93,7 +93,7 @@ public actor AuditWatch {
     // MARK: Telling
 
     private static let kind = "audit.brute-force"
-    private static let opened = kind + ".began"
+    static let opened = kind + ".began"
     private static let closed = kind + ".ended"
 
     private func tell(_ changes: [BruteForceDetector.Change]) async throws(LogDatabaseError) {

@@ -33,6 +33,23 @@ extension PostgresLogDatabase {
         }
     }
 
+    public func loginCounts(_ query: AuditQuery) async throws(LogDatabaseError) -> [LoginCount] {
+        try await read("counting logins") { connection in
+            var conditions = Self.conditions(of: query, after: 0)
+            conditions.add("outcome", equals: query.outcome?.rawValue)
+            let sql = """
+                SELECT service, credential_kind, outcome, count(*) AS logins
+                FROM audit_event\(conditions.sql) GROUP BY service, credential_kind, outcome
+                ORDER BY service, credential_kind, outcome
+                """
+            return try connection.run(sql, conditions.parameters).map { row in
+                LoginCount(
+                    service: ServiceID(try row.text("service")), credentialKind: try row.word("credential_kind"),
+                    outcome: try row.word("outcome"), count: try row.number("logins"))
+            }
+        }
+    }
+
     public func record(_ event: AuditEvent) async throws(LogDatabaseError) {
         try await write("storing an audit event") { connection in
             let storedAt = Self.now()
@@ -53,9 +70,9 @@ extension PostgresLogDatabase {
     }
 
     /// An event belongs to the time at which the login was received.
-    private static func conditions(of query: AuditQuery) -> Conditions {
+    private static func conditions(of query: AuditQuery, after position: Int64? = nil) -> Conditions {
         var conditions = Conditions()
-        conditions.add("position > ?", query.after)
+        conditions.add("position > ?", position ?? query.after)
         conditions.add("service", equals: query.service)
         conditions.add("consumer", equals: query.consumer)
         // The indexes are over digests, since what consumers send has any length.

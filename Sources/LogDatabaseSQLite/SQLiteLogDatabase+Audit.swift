@@ -32,6 +32,25 @@ extension SQLiteLogDatabase {
         }
     }
 
+    public func loginCounts(_ query: AuditQuery) async throws(LogDatabaseError) -> [LoginCount] {
+        var conditions = Self.conditions(of: query, after: 0)
+        if let outcome = query.outcome { conditions.add("outcome = ?", outcome.rawValue) }
+        let sql = """
+            SELECT service, credential_kind, outcome, count(*) AS logins
+            FROM audit_event\(conditions.sql) GROUP BY service, credential_kind, outcome
+            ORDER BY service, credential_kind, outcome
+            """
+        let arguments = conditions.arguments
+        return try await read("counting logins") { database in
+            try Row.fetchAll(database, sql: sql, arguments: arguments).map { row in
+                LoginCount(
+                    service: ServiceID(row.text("service")),
+                    credentialKind: try row.word("credential_kind"), outcome: try row.word("outcome"),
+                    count: row["logins"])
+            }
+        }
+    }
+
     public func record(_ event: AuditEvent) async throws(LogDatabaseError) {
         try await write("storing an audit event") { database in
             let storedAt = Self.now()
@@ -46,9 +65,9 @@ extension SQLiteLogDatabase {
     }
 
     /// An event belongs to the time at which the login was received.
-    private static func conditions(of query: AuditQuery) -> Conditions {
+    private static func conditions(of query: AuditQuery, after position: Int64? = nil) -> Conditions {
         var conditions = Conditions()
-        conditions.add("position > ?", query.after)
+        conditions.add("position > ?", position ?? query.after)
         conditions.add("service", equals: query.service)
         conditions.add("consumer", equals: query.consumer)
         conditions.add("principal", equals: query.principal)

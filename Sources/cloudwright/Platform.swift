@@ -55,6 +55,8 @@ struct Platform: Sendable {
             database: database, signer: signer, witness: settings.witnessFile.map { URL(fileURLWithPath: $0) },
             now: { clock.now() }, logger: logger)
         let watch = makeWatch(settings, database: database, clock: clock, logger: logger)
+        let reporter = LoginReporter(
+            database: database, period: settings.audit.report, now: { clock.now() }, logger: logger)
         let budgetHealth = LateHealth()
         let controlPlane = ControlPlane(
             configuration: ControlPlane.Configuration(
@@ -67,7 +69,7 @@ struct Platform: Sendable {
             healthOfAgents: {
                 [
                     "usage-ingestion": ingestion.health, "seals": sealer.health, "audit-watch": watch.health,
-                    "budgets": budgetHealth.text,
+                    "login-reports": reporter.health, "budgets": budgetHealth.text,
                 ]
             }, logger: logger)
         let budgets = makeBudgetWatch(settings, controlPlane, sealer: sealer, clock: clock, logger: logger)
@@ -94,7 +96,7 @@ struct Platform: Sendable {
         try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
         let tasks = [
             Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
-            Task { await sealer.run() }, Task { await watch.run() }, Task { await budgets.run() },
+            Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() }, Task { await budgets.run() },
             Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
         try announce(options, gateway: gateway, administration: address, logger: logger)

@@ -85,6 +85,9 @@ public final class SwitchableLogDatabase: LogDatabase {
     public func failedLogins(_ query: AuditQuery, limit: Int) async throws(LogDatabaseError) -> [FailedLogins] {
         try await present.failedLogins(query, limit: limit)
     }
+    public func loginCounts(_ query: AuditQuery) async throws(LogDatabaseError) -> [LoginCount] {
+        try await present.loginCounts(query)
+    }
     public func usageSources() async throws(LogDatabaseError) -> [String] { try await present.usageSources() }
     public func usageRecords(
         ofSource source: String, after sequence: UInt64, limit: Int

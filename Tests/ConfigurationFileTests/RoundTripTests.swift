@@ -24,8 +24,8 @@ enum Full {
             host: "relay", port: 465, encryption: .tls, user: "yes", passwordFile: "/etc/p", from: "a@b.c"),
         instanceLease: .seconds(90), witnessFile: "/mnt/w",
         audit: AuditSettings(
-            alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5)),
-        logDatabase: .postgres(connectionFile: "/etc/pg"))
+            alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5),
+            report: .weekly), logDatabase: .postgres(connectionFile: "/etc/pg"))
 
     static let service = CloudService(
         id: "web", owner: "acme", routes: [Route(host: "*.example.org", pathPrefix: "/a"), Route(pathPrefix: "/b")],

@@ -36,6 +36,15 @@ private final class Watched {
             now: { [self] in clock.withLock { $0 } }, logger: logger)
     }
 
+    func reporter() -> LoginReporter {
+        var logger = Logger(label: "test")
+        logger.logLevel = .critical
+        return LoginReporter(
+            database: database, period: .daily, now: { [self] in clock.withLock { $0 } }, logger: logger)
+    }
+
+    func set(_ time: Timestamp) { clock.withLock { $0 = time } }
+
     func fail(_ count: Int, at second: Int64, from address: String = "192.0.2.1") async throws {
         clock.withLock { $0 = start + .seconds(second) }
         for _ in 0..<count {
@@ -56,6 +65,29 @@ private final class Watched {
 }
 
 extension Watched: @unchecked Sendable {}
+
+@Suite struct LoginReporterTests {
+    @Test func aDayIsReportedOnceAlsoAfterARestart() async throws {
+        let watched = try Watched()
+        try await watched.fail(3, at: 0)
+        let end = AuditSettings.ReportPeriod.daily.lastTime(before: start + .hours(24)).upperBound
+        // What is still in the spools when the day ends belongs to its report.
+        watched.set(end + .seconds(60))
+        let reporter = watched.reporter()
+        try await reporter.report(.daily)
+        #expect(try await watched.told().map(\.title) == ["Logins of 2026-09-20"])
+        watched.set(end + .minutes(5))
+        try await reporter.report(.daily)
+        try await reporter.report(.daily)
+        try await watched.reporter().report(.daily)
+        let told = try await watched.told()
+        #expect(Set(told.map(\.title)) == ["Logins of 2026-09-20", "Logins of 2026-09-21"] && told.count == 2)
+        let report = try #require(told.first { $0.title == "Logins of 2026-09-21" })
+        #expect(report.kind == "login-report" && report.severity == .info)
+        #expect(report.body.contains("shop: 0, 3, 0") && report.body.contains("3 of 'ada' from 192.0.2.1"))
+        await watched.end()
+    }
+}
 
 @Suite struct AuditWatchTests {
     @Test func anIncidentIsToldOnceAlsoAfterARestart() async throws {

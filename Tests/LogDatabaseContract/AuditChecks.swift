@@ -98,6 +98,38 @@ extension LogDatabaseContract {
                 try requireEqual(try await database.failedLogins(query, limit: 10), [expected[1]], "filtered")
             }
         },
+        LogDatabaseContract("logins are counted by service, kind of credential and outcome") { open in
+            try await session(open) { database in
+                var events: [AuditEvent] = []
+                for index in 0..<12 {
+                    var event = Samples.audit(
+                        UInt64(index), service: index < 8 ? "shop" : "old",
+                        outcome: index % 4 == 0 ? .success : .failure, at: Samples.start + .seconds(Int64(index)))
+                    if index == 11 { event.credentialKind = .basic }
+                    events.append(event)
+                }
+                try await database.ingest(Samples.batch(1, events.map { .audit($0) }))
+                func count(
+                    _ service: ServiceID, _ kind: AuditEvent.CredentialKind, _ outcome: AuditEvent.Outcome, _ count: Int
+                ) -> LoginCount {
+                    LoginCount(service: service, credentialKind: kind, outcome: outcome, count: count)
+                }
+                try requireEqual(
+                    try await database.loginCounts(AuditQuery()),
+                    [
+                        count("old", .basic, .failure, 1), count("old", .password, .failure, 2),
+                        count("old", .password, .success, 1), count("shop", .password, .failure, 6),
+                        count("shop", .password, .success, 2),
+                    ], "all")
+                var query = AuditQuery()
+                query.service = "shop"
+                query.from = Samples.start + .seconds(1)
+                query.until = Samples.start + .seconds(5)
+                try requireEqual(
+                    try await database.loginCounts(query),
+                    [count("shop", .password, .failure, 3), count("shop", .password, .success, 1)], "filtered")
+            }
+        },
         LogDatabaseContract("an event of the platform's own logins is stored once") { open in
             try await session(open) { database in
                 let event = Samples.audit(1, service: "administration")

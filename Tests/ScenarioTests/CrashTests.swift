@@ -8,10 +8,10 @@ import Testing
 
 extension Scenarios {
     @Suite struct Crashes {
-        private static let rounds = 100
+        private static let rounds = 200
 
         /// What a client got in full is in the books once; what runs is what is known, each once.
-        @Test("100 kill -9 of the whole process under load: every response is metered exactly once")
+        @Test("200 kill -9 of the whole process under load: every response is metered exactly once, the logs stay as sealed")
         func meteredExactlyOnce() async throws {
             let own = try ScenarioPlatform { document in
                 document.configuration.services.removeAll { $0.id != "shop" }
@@ -37,6 +37,9 @@ extension Scenarios {
                 platform = try await own.start()
                 context = try ScenarioContext(context, on: platform)
                 answered += try await check(journal, since: began, in: context)
+                for log in try await context.administration.verifyLogs() {
+                    #expect(log.fault == nil, "round \(round), \(log.log): \(log.fault ?? "")")
+                }
             }
             #expect(answered > Self.rounds * 10, "the load was served at all")
             let up = try await context.waitUntilUp(3, of: "shop")
