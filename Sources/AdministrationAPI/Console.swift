@@ -6,11 +6,13 @@ extension API {
     public struct ConsoleLogin: WireType {
         public var name: String?
         public var password: String?
+        public var code: String?
         public var token: String?
 
-        public init(name: String? = nil, password: String? = nil, token: String? = nil) {
+        public init(name: String? = nil, password: String? = nil, code: String? = nil, token: String? = nil) {
             self.name = name
             self.password = password
+            self.code = code
             self.token = token
         }
 
@@ -18,6 +20,7 @@ extension API {
         public static let fields = [
             "name": "The administrator's name, with `password`.",
             "password": "The password that was set for the administrator.",
+            "code": "Where the administrator has a second factor: the app's six digits, or a recovery code.",
             "token": "Instead of both: the administrator's token.",
         ]
     }

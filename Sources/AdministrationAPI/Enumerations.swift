@@ -128,6 +128,7 @@ extension API {
         case apiKey = "api-key"
         case token
         case none
+        case totp
     }
 
     /// Whether the figures of both agents fit each other.

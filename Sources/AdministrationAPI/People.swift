@@ -151,17 +151,30 @@ extension API {
         ]
     }
 
-    /// A token to be checked: a login to the platform.
+    /// A login to the platform: a token to be checked, or a name and a password that a session is begun with.
     public struct SessionRequest: WireType {
-        public var token: String
+        public var token: String?
+        public var name: String?
+        public var password: String?
+        public var code: String?
 
         public init(token: String) {
             self.token = token
         }
 
-        public static let summary = "A token to be checked: a login to the platform."
+        public init(name: String, password: String, code: String? = nil) {
+            self.name = name
+            self.password = password
+            self.code = code
+        }
+
+        public static let summary =
+            "A login to the platform: a token to be checked, or a name and a password that a session is begun with."
         public static let fields = [
-            "token": "The token, as it was shown when the administrator was made."
+            "token": "The token, as it was shown when the administrator was made.",
+            "name": "Without a token: the administrator's name.",
+            "password": "With a name: the password that was set for the administrator.",
+            "code": "Where the administrator has a second factor: the app's six digits, or a recovery code.",
         ]
     }
 
@@ -171,12 +184,16 @@ extension API {
         public var role: Role
         public var consumer: String?
         public var expiresAt: Moment?
+        public var token: String?
 
-        public init(name: String, role: Role, consumer: String? = nil, expiresAt: Moment? = nil) {
+        public init(
+            name: String, role: Role, consumer: String? = nil, expiresAt: Moment? = nil, token: String? = nil
+        ) {
             self.name = name
             self.role = role
             self.consumer = consumer
             self.expiresAt = expiresAt
+            self.token = token
         }
 
         public static let summary = "Who a token belongs to."
@@ -185,6 +202,7 @@ extension API {
             "role": "What it may do.",
             "consumer": "For the role `consumer`: whom it speaks for.",
             "expiresAt": "When the token stops working; absent for never.",
+            "token": "After a login by password: the session's token, shown this once. It ends as sessions do.",
         ]
     }
 }

@@ -69,7 +69,7 @@ public struct AuditFilter: Hashable, Sendable {
 }
 
 extension AdministrationClient {
-    private func path(_ segments: String...) -> String {
+    func path(_ segments: String...) -> String {
         API.root + segments.map { "/" + Self.encoded($0) }.joined()
     }
 
@@ -254,8 +254,10 @@ extension AdministrationClient {
     }
 
     /// Sets the password with which an administrator logs in to the web console.
-    public func setPassword(of name: String, to password: String) async throws(ClientError) {
-        let body = Self.body(API.PasswordChange(password: password))
+    public func setPassword(
+        of name: String, to password: String, currentPassword: String? = nil
+    ) async throws(ClientError) {
+        let body = Self.body(API.PasswordChange(password: password, currentPassword: currentPassword))
         _ = try await send(request("PUT", path("administrators", name, "password"), body: body))
     }
 

@@ -39,8 +39,26 @@ static const unsigned char index_html[] = {
 static const unsigned char parts_js[] = {
 #embed "assets/parts.js"
 };
+static const unsigned char text_en_books_js[] = {
+#embed "assets/text-en-books.js"
+};
+static const unsigned char text_en_services_js[] = {
+#embed "assets/text-en-services.js"
+};
+static const unsigned char text_en_words_js[] = {
+#embed "assets/text-en-words.js"
+};
 static const unsigned char text_en_js[] = {
 #embed "assets/text-en.js"
+};
+static const unsigned char text_zh_books_js[] = {
+#embed "assets/text-zh-books.js"
+};
+static const unsigned char text_zh_services_js[] = {
+#embed "assets/text-zh-services.js"
+};
+static const unsigned char text_zh_words_js[] = {
+#embed "assets/text-zh-words.js"
 };
 static const unsigned char text_zh_js[] = {
 #embed "assets/text-zh.js"
@@ -114,7 +132,13 @@ static const struct cconsole_asset assets[] = {
     ASSET("icon.svg", icon_svg),
     ASSET("index.html", index_html),
     ASSET("parts.js", parts_js),
+    ASSET("text-en-books.js", text_en_books_js),
+    ASSET("text-en-services.js", text_en_services_js),
+    ASSET("text-en-words.js", text_en_words_js),
     ASSET("text-en.js", text_en_js),
+    ASSET("text-zh-books.js", text_zh_books_js),
+    ASSET("text-zh-services.js", text_zh_services_js),
+    ASSET("text-zh-words.js", text_zh_words_js),
     ASSET("text-zh.js", text_zh_js),
     ASSET("theme.js", theme_js),
     ASSET("view-audit.js", view_audit_js),

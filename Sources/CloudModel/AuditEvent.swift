@@ -35,6 +35,8 @@ public struct AuditEvent: Codable, Hashable, Sendable {
 
     public enum CredentialKind: String, Codable, Hashable, Sendable, CaseIterable {
         case password, basic = "http-basic", apiKey = "api-key", token, none
+        /// A code of the second factor, after a password that was right.
+        case totp
     }
 
     public init(

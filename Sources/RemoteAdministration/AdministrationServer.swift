@@ -59,13 +59,15 @@ public struct AdministrationServer: Service {
 
     /// - Parameters:
     ///   - tagger: makes the tags that stand for presented tokens in the audit log.
+    ///   - secrets: seals the secrets of second factors.
     ///   - seals: the public key that the books are sealed with.
     ///   - sealNow: seals the books and gives back the newest seal of each log.
     ///   - metrics: more figures in the Prometheus text format, after the server's own.
     ///   - traffic: what the gateway carried, by service and instance.
     ///   - now: the platform's time.
     public init(
-        administration: any CloudAdministration, settings: Settings, tagger: SecretTagger, seals: CheckpointVerifier,
+        administration: any CloudAdministration, settings: Settings, tagger: SecretTagger, secrets: SecretBox,
+        seals: CheckpointVerifier,
         sealNow: @escaping @Sendable () async throws -> [StoredSeal],
         metrics: @escaping @Sendable () -> String = { "" },
         traffic: @escaping @Sendable () -> [TrafficFigures] = { [] }, now: @escaping @Sendable () -> Timestamp,
@@ -73,6 +75,7 @@ public struct AdministrationServer: Service {
     ) {
         let authenticator = Authenticator(
             database: administration.logDatabase, observer: settings.platform.name, tagger: tagger,
+            secrets: secrets,
             lockout: settings.platform.audit.lockoutFailures.map {
                 LoginLockout.Settings(failures: $0, duration: settings.platform.audit.lockoutDuration)
             }, now: now, logger: logger)

@@ -30,11 +30,19 @@ extension Authenticator {
     /// so has an account, but for where it has logged in from before. Where a lockout is declared, a name and an
     /// address that had too many failures in a row have to wait longer. Nobody is locked out by guesses from elsewhere:
     /// tokens and sessions work on, and so do passwords from the usual places.
-    func beginSession(name: String, password: String, _ attempt: Attempt) async throws -> BegunSession {
-        try await passwordLane.run { try await self.checkedSession(name: name, password: password, attempt) }
+    ///
+    /// Where a second factor is active, the code is looked at only behind the right password.
+    func beginSession(
+        name: String, password: String, code: String?, _ attempt: Attempt
+    ) async throws -> BegunSession {
+        try await passwordLane.run {
+            try await self.checkedSession(name: name, password: password, code: code, attempt)
+        }
     }
 
-    private func checkedSession(name: String, password: String, _ attempt: Attempt) async throws -> BegunSession {
+    private func checkedSession(
+        name: String, password: String, code: String?, _ attempt: Attempt
+    ) async throws -> BegunSession {
         do { try await refresh() } catch { throw API.Problem(error) }
         let principal = String(name.prefix(Self.maximumNameLength))
         let found = administrators.first { $0.administrator.name == name }?.administrator
@@ -55,11 +63,13 @@ extension Authenticator {
             throw await failure(
                 attempt, principal: principal, presented: password, kind: .password, reason: "bad-credential")
         }
+        let codeReason = try await requireSecondFactor(code, of: found, password: password, attempt)
         lockout.succeeded(principal, from: attempt.source)
         remember(found, source: attempt.source)
         await record(
-            attempt, principal: found.name, presented: password, kind: .password, outcome: .success,
-            reason: "accepted", status: 200)
+            attempt, principal: found.name, presented: codeReason == nil ? password : code ?? "",
+            kind: codeReason == nil ? .password : .totp, outcome: .success, reason: codeReason ?? "accepted",
+            status: 200)
         return begin(found)
     }
 
@@ -128,7 +138,12 @@ extension Authenticator {
     }
 
     /// Whether it is the administrator's present password; failures count as failed logins do.
-    func confirm(_ password: String, of administrator: Administrator, _ attempt: Attempt) async throws {
+    func confirm(_ password: String?, of administrator: Administrator, _ attempt: Attempt) async throws {
+        guard let password, !password.isEmpty else {
+            var problem = API.Problem.forbidden("Give the present password too: this is a session, not a token.")
+            problem.faults = [API.Fault(detail: "the present password is needed", pointer: "/currentPassword")]
+            throw problem
+        }
         try await passwordLane.run { try await self.confirmInTurn(password, of: administrator, attempt) }
     }
 

@@ -46,6 +46,8 @@ actor Authenticator {
     let database: any LogDatabase
     private let observer: String
     private let tagger: SecretTagger
+    /// Seals the secrets of second factors.
+    let secrets: SecretBox
     let now: @Sendable () -> Timestamp
     private let logger: Logger
     /// Failed attempts by where they come from.
@@ -63,6 +65,8 @@ actor Authenticator {
     private var knownUses: Set<KnownUse> = []
     /// Names that are locked out where too many wrong passwords came from.
     var lockout: LoginLockout
+    /// Accounts that take no code of a second factor for a while.
+    var codeLockout = LoginLockout(Authenticator.codeLockout)
     /// Where administrators have logged in from: guesses from elsewhere do not hold them up there.
     private var homes: Set<Home> = []
 
@@ -72,13 +76,14 @@ actor Authenticator {
     }
 
     init(
-        database: any LogDatabase, observer: String, tagger: SecretTagger, lockout: LoginLockout.Settings?,
-        now: @escaping @Sendable () -> Timestamp, logger: Logger
+        database: any LogDatabase, observer: String, tagger: SecretTagger, secrets: SecretBox,
+        lockout: LoginLockout.Settings?, now: @escaping @Sendable () -> Timestamp, logger: Logger
     ) {
         self.lockout = LoginLockout(lockout)
         self.database = database
         self.observer = observer
         self.tagger = tagger
+        self.secrets = secrets
         self.now = now
         self.logger = logger
     }
@@ -104,6 +109,8 @@ actor Authenticator {
             throw await failure(
                 attempt, principal: "", presented: authorization, kind: .none, reason: "unsupported-scheme")
         }
+        // The token of a session that a login by password began.
+        if let found = try? await session(ofSecret: String(parts[1])) { return found.identity }
         let found = try await check(String(parts[1]), attempt)
         await recordFirstUse(of: found, attempt, presented: String(parts[1]))
         return Identity(found)
@@ -179,11 +186,14 @@ actor Authenticator {
             return Refusal(
                 problem: .tooMany(
                     "Too many failed attempts came from \(attempt.source); wait \(seconds) s, then send a "
-                        + "valid \(kind == .password ? "password" : "token")."),
+                        + "valid \(kind == .password ? "password" : kind == .totp ? "code" : "token")."),
                 headers: ["retry-after": String(seconds)])
         }
         if kind == .password {
             return API.Problem.unauthenticated("The name or the password is wrong, or no password was set.")
+        }
+        if kind == .totp {
+            return Self.codeProblem("The code is wrong, was used before, or its time is over; give the next one.")
         }
         return API.Problem.unauthenticated(
             reason == "expired"

@@ -53,7 +53,8 @@ extension RouteTable {
         ) { try await $0.removeAdministrator($1) },
         Route(
             name: "createSession", method: .post, path: "/api/v1/sessions", right: .open,
-            summary: "Checks a token: a login to the platform, which the audit monitor records.",
+            summary: "Checks a token, or begins a session with a name and a password: a login to the platform, which "
+                + "the audit monitor records.",
             body: .json(API.SessionRequest.self), answer: .json(API.Session.self, "Whose token it is."),
             refusals: [401, 429, 503]
         ) { try await $0.createSession($1) },
@@ -188,6 +189,7 @@ extension Handlers {
                 "administrator.removed", "Administrator \(name) was removed", call, ["administrator": name])
             try await database.removeAdministrator(named: name)
             try await authenticator.removePassword(of: name)
+            try await authenticator.forgetSecondFactor(of: name)
             await authenticator.invalidate()
         }
         return .noContent
@@ -195,8 +197,22 @@ extension Handlers {
 
     func createSession(_ call: Call) async throws -> Reply {
         let request = try JSON.read(API.SessionRequest.self, from: call.body)
-        let identity = try await authenticator.logIn(token: request.token, Authenticator.Attempt(call))
-        return .json(API.Session(identity))
+        let attempt = Authenticator.Attempt(call)
+        switch (request.token, request.name, request.password) {
+        case (let token?, nil, nil):
+            return .json(API.Session(try await authenticator.logIn(token: token, attempt)))
+        case (nil, let name?, let password?):
+            let begun = try await authenticator.beginSession(
+                name: name, password: password, code: request.code, attempt)
+            var session = API.Session(begun.identity)
+            session.expiresAt = Moment(begun.endsAt)
+            session.token = begun.secret
+            return .json(session)
+        default:
+            throw API.Problem.invalid(
+                "The body is not as documented.",
+                faults: [API.Fault(detail: "give a token alone, or a name and a password")])
+        }
     }
 
     private func requireFuture(_ time: Timestamp?) throws(API.Problem) {

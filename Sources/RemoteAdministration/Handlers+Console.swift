@@ -41,7 +41,8 @@ extension Handlers {
         let begun: Authenticator.BegunSession
         switch (request.name, request.password, request.token) {
         case (let name?, let password?, nil):
-            begun = try await authenticator.beginSession(name: name, password: password, attempt)
+            begun = try await authenticator.beginSession(
+                name: name, password: password, code: request.code, attempt)
         case (nil, nil, let token?): begun = try await authenticator.beginSession(token: token, attempt)
         default:
             throw API.Problem.invalid(
@@ -93,8 +94,7 @@ extension Handlers {
         }
         // An open console that somebody else finds must not be a way to take the account over for good.
         if identity.session != nil, identity.name == name, try await authenticator.hasPassword(administrator) {
-            try await authenticator.confirm(
-                change.currentPassword ?? "", of: administrator, Authenticator.Attempt(call))
+            try await authenticator.confirm(change.currentPassword, of: administrator, Authenticator.Attempt(call))
         }
         try await lane.run {
             try await record(

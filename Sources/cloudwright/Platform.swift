@@ -78,7 +78,9 @@ struct Platform: Sendable {
             administration: controlPlane,
             settings: AdministrationServer.Settings(
                 address: settings.administration, platform: settings, version: Cloudwright.configuration.version),
-            tagger: SecretTagger(key: tagKey), seals: signer.verifier, sealNow: { try await sealer.sealNow() },
+            tagger: SecretTagger(key: tagKey),
+            secrets: SecretBox(key: try KeyFile.key(at: data.url("second-factor.key"))), seals: signer.verifier,
+            sealNow: { try await sealer.sealNow() },
             metrics: {
                 PlatformMetrics(
                     gateway: gateway.statistics, traffic: gateway.trafficFigures, spool: gateway.spool,

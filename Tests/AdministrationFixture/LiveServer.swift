@@ -85,7 +85,8 @@ public struct LiveServer: Sendable {
                 address: Endpoint(address: "127.0.0.1", port: 0),
                 platform: PlatformSettings(name: "testcloud", audit: audit),
                 maximumStreams: maximumStreams, heartbeat: heartbeat, writeTimeout: writeTimeout, stopLimit: stopLimit),
-            tagger: SecretTagger(key: Array(repeating: 7, count: 32)), seals: try signer.verifier,
+            tagger: SecretTagger(key: Array(repeating: 7, count: 32)),
+            secrets: SecretBox(key: Array(repeating: 5, count: 32)), seals: try signer.verifier,
             sealNow: { try await sealer.sealNow() }, metrics: metrics,
             traffic: traffic, now: now, logger: logger)
         let serving = Task { try await server.run() }

@@ -24,15 +24,20 @@ struct CommandLine {
     }
 
     var environment: [String: String] = ["HOME": "/nonexistent"]
+    /// What every question is answered with.
     var typed: String?
+    /// What the questions are answered with, one after the other.
+    var typedLines: [String] = []
     var hasColour = false
     let screen = Screen()
 
     func run(_ arguments: [String]) async -> Outcome {
         let typed = typed
+        let lines = Mutex(typedLines)
         let screen = screen
         let terminal = Terminal(
-            writeOutput: { screen.write($0) }, writeError: { screen.writeError($0) }, readSecret: { _ in typed },
+            writeOutput: { screen.write($0) }, writeError: { screen.writeError($0) },
+            readSecret: { _ in lines.withLock { $0.isEmpty ? typed : $0.removeFirst() } },
             environment: environment, hasColour: hasColour, showsProgress: false, now: { Date() })
         let code = await Terminal.$current.withValue(terminal) { await CommandRunner.execute(arguments) }
         return Outcome(code: code, output: screen.output, error: screen.error)

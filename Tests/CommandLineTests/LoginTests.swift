@@ -1,5 +1,7 @@
+import AdministrationAPI
 import AdministrationFixture
 import CloudPorts
+import Credentials
 import Foundation
 import Testing
 
@@ -68,6 +70,60 @@ import Testing
             #expect((await line.run(["administrator", "set-password", "test-operator"])).code == 1)
             #expect((await line.run(["administrator", "set-password", "test-operator", "--password", "x"])).code == 2)
         }
+    }
+
+    @Test("a second factor is enrolled, and a login by password asks for its code")
+    func secondFactor() async throws {
+        try await inDirectory { home in
+            try await LiveServer.run { live in
+                _ = try await live.send(
+                    "PUT", "/api/v1/administrators/test-operator/password",
+                    body: #"{"password":"correct horse battery"}"#)
+                var line = CommandLine()
+                line.environment = [
+                    "HOME": home.path, "CLOUDWRIGHT_SERVER": live.address,
+                    "CLOUDWRIGHT_TOKEN": live.tokens[.operator] ?? "",
+                ]
+                let command = ["administrator", "second-factor"]
+                #expect((await line.run(command + ["show", "test-operator"])).output.contains("not active"))
+                line.typed = "000000"
+                let refused = await line.run(command + ["enrol", "test-operator"])
+                #expect(refused.code == 1 && refused.error.contains("otpauth://totp/testcloud:test-operator?secret="))
+                let begun = try await live.send(
+                    "POST", "/api/v1/administrators/test-operator/second-factor", as: .operator, body: "{}")
+                let codes = try await confirm(live, try begun.value(API.SecondFactorEnrolment.self))
+                line.environment["CLOUDWRIGHT_TOKEN"] = nil
+                line.typed = nil
+                line.typedLines = ["correct horse battery"]
+                let half = await line.run(["login", "--name", "test-operator"])
+                #expect(half.code == 1 && half.error.contains("second factor"), "\(half.error)")
+                line.typedLines = ["correct horse battery", codes[0]]
+                let whole = await line.run(["login", "--name", "test-operator"])
+                #expect(whole.code == 0 && whole.output.contains("as test-operator (operator)"), "\(whole.error)")
+                #expect((await line.run(["service", "list"])).code == 0, "the session's token was kept")
+                line.typedLines = [codes[1]]
+                #expect((await line.run(command + ["remove", "test-operator"])).code == 0)
+                #expect((await line.run(command + ["show", "test-operator"])).output.contains("not active"))
+                #expect((await line.run(["login", "--name", "a", "--token-file", "b"])).code == 2)
+            }
+        }
+    }
+
+    /// Confirms the enrolment as the app would, and gives back the recovery codes.
+    private func confirm(_ live: LiveServer, _ enrolment: API.SecondFactorEnrolment) async throws -> [String] {
+        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
+        let bits = enrolment.secret.map { character in
+            let text = String(alphabet.firstIndex(of: character) ?? 0, radix: 2)
+            return String(repeating: "0", count: 5 - text.count) + text
+        }.joined()
+        let secret = stride(from: 0, to: bits.count - 7, by: 8).map { start in
+            UInt8(bits.dropFirst(start).prefix(8), radix: 2) ?? 0
+        }
+        let code = TimeBasedCode(secret: secret).code(ofStep: TimeBasedCode.step(at: LiveServer.now()))
+        let confirmed = try await live.send(
+            "POST", "/api/v1/administrators/test-operator/second-factor/confirmation", as: .operator,
+            body: #"{"code":"\#(code)"}"#)
+        return try confirmed.value(API.RecoveryCodes.self).codes
     }
 
     @Test("a wrong token, or none, is not kept")

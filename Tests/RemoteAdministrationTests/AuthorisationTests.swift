@@ -32,6 +32,8 @@ import Testing
         "createCredential": "administer", "revokeCredential": "administer", "listAdministrators": "administer",
         "createAdministrator": "administer", "removeAdministrator": "administer",
         "createConsoleSession": "open", "getConsoleSession": "open", "endConsoleSession": "own", "setPassword": "own",
+        "getSecondFactor": "own", "enrolSecondFactor": "own", "confirmSecondFactor": "own",
+        "removeSecondFactor": "own",
     ]
 
     private static let allowed: [String: Set<Administrator.Role>] = [
@@ -62,7 +64,10 @@ import Testing
                 let answer = try await live.send(method, path, as: role)
                 let isAllowed = Self.allowed[Self.minimum[route.name] ?? ""]?.contains(role) ?? false
                 // A consumer is told to name a service that it rents.
-                let ownRefusal = role == .consumer && route.name == "rankFailedLogins"
+                // Of others only an administrator sees whether they have a second factor.
+                let ownRefusal =
+                    role == .consumer && route.name == "rankFailedLogins"
+                    || role != .administrator && route.name == "getSecondFactor"
                 #expect((answer.status == 403) == (!isAllowed || ownRefusal), "\(role) \(route.name) \(answer.status)")
                 #expect(answer.status != 401, "\(role) \(route.name)")
             }

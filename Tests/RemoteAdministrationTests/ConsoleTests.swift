@@ -102,6 +102,11 @@ import Testing
             var headers = ["Cookie": login.cookie, "X-Cloudwright-CSRF": login.csrf]
             let taken = try await live.send(
                 "PUT", path, as: nil, body: #"{"password":"somebody else's own"}"#, headers: headers)
+            #expect(taken.problem?.faults.first?.pointer == "/currentPassword")
+            let guessed = try await live.send(
+                "PUT", path, as: nil, body: #"{"password":"somebody else's own","currentPassword":"a guess"}"#,
+                headers: headers)
+            #expect(guessed.status == 403)
             #expect(taken.status == 403, "the present password is needed in the console")
             let second = try await Self.logIn(live, as: .operator)
             let changed = try await live.send(

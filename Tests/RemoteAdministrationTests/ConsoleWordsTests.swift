@@ -27,8 +27,8 @@ import Testing
 
     @Test("whatever the API can say of a state or kind has words", arguments: ["en", "zh"])
     func enumerationsHaveWords(language: String) throws {
-        let asset = try #require(ConsoleAsset.all["text-\(language).js"])
-        let text = String(decoding: asset.bytes, as: UTF8.self)
+        let assets = ConsoleAsset.all.values.filter { $0.name.hasPrefix("text-\(language)") }
+        let text = assets.map { String(decoding: $0.bytes, as: UTF8.self) }.joined()
         let known = Set(text.matches(of: /(?m)^  "([^"]+)":/).map { String($0.1) })
         let wanted = Self.enumerations.flatMap { group, cases in cases.map { "\(group).\($0)" } }
         // The steps of a mechanism have words as well.

@@ -130,6 +130,9 @@ import Testing
         if route.name == "proveBill" {
             _ = try await walk.live.send("POST", sample.path.replacing("/proof", with: "/close"))
         }
+        if let own = try await SecondFactorTests.request(route.name, walk.live) {
+            (sample.path, sample.body) = (own.path, own.body)
+        }
         let answer = try await walk.send(route, sample.path, body: sample.body, headers: sample.headers)
         #expect(answer.status == route.answerStatus, "\(route.name): \(answer.text)")
     }
@@ -193,6 +196,14 @@ import Testing
         try await walk.send(
             route("setPassword"), Samples.request(route("setPassword")).path, as: .operator,
             body: #"{"password":"a long enough one"}"#)
+        for name in ["getSecondFactor", "enrolSecondFactor", "confirmSecondFactor", "removeSecondFactor"] {
+            let sample = Samples.request(route(name))
+            #expect(try await walk.send(route(name), sample.path, as: .operator, body: sample.body).status == 403)
+            guard name != "getSecondFactor" else { continue }
+            // There is no password, nothing was begun, and nothing is there to be removed.
+            let path = sample.path.replacing("test-auditor", with: "test-operator")
+            #expect(try await walk.send(route(name), path, as: .operator, body: sample.body).status == 409)
+        }
         let cookie = try await ConsoleTests.logIn(walk.live, as: .operator).cookie
         try await walk.send(route("endConsoleSession"), ConsoleTests.path, as: nil, headers: ["Cookie": cookie])
         try await walk.send(route("proveBill"), Samples.request(route("proveBill")).path)

@@ -160,7 +160,8 @@ import Testing
                 administration: live.cloud,
                 settings: AdministrationServer.Settings(
                     address: Endpoint(address: "127.0.0.1", port: UInt16(port)), platform: PlatformSettings(name: "x")),
-                tagger: SecretTagger(key: [1]), seals: try LiveServer.signer.verifier, sealNow: { [] },
+                tagger: SecretTagger(key: [1]), secrets: SecretBox(key: []),
+                seals: try LiveServer.signer.verifier, sealNow: { [] },
                 now: { LiveServer.now() }, logger: Logger(label: "test"))
             let serving = Task { try await server.run() }
             let error = await #expect(throws: AdministrationServerError.self) { try await server.boundPort() }

@@ -148,6 +148,8 @@ enum Samples {
         case "createAdministrator": request.body = #"{"name":"new-one","role":"operator"}"#
         case "createConsoleSession": request.body = #"{"token":"TOKEN"}"#
         case "setPassword": request.body = #"{"password":"a long enough one"}"#
+        case "enrolSecondFactor": request.body = "{}"
+        case "confirmSecondFactor", "removeSecondFactor": request.body = #"{"code":"000000"}"#
         case "migrateVirtualServer": request.body = #"{"mode":"live"}"#
         case "drainPhysicalServer": request.body = #"{"concurrentMigrations":2,"partial":true}"#
         case "reportUsageEvents":

@@ -30,7 +30,7 @@ async function request(method, path, { body, headers, signal } = {}) {
   const all = { accept: "application/json", ...headers };
   if (method !== "GET") {
     if (csrfToken) all["x-cloudwright-csrf"] = csrfToken;
-    if (!path.endsWith("/password") && !path.startsWith("/console/")) all["idempotency-key"] = crypto.randomUUID();
+    if (!/\/(password|second-factor.*)$/.test(path) && !path.startsWith("/console/")) all["idempotency-key"] = crypto.randomUUID();
   }
   if (body !== undefined) all["content-type"] = "application/json";
   let response;

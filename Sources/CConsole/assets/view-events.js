@@ -7,7 +7,8 @@ import { at, card, choice, empty, field, live, pageHead, statePill, table } from
 
 const step = 50;
 const kinds = ["instance.", "service.", "constraint.", "scaling.", "failover.", "virtual-server.",
-  "physical-server.", "relocation.", "breaker.", "configuration.", "credential.", "administrator.", "platform."];
+  "physical-server.", "relocation.", "breaker.", "configuration.", "credential.", "administrator.", "platform.",
+  "limit.", "bill.", "audit.", "rebalancing."];
 
 export function events(ctx) {
   const shows = ctx.query.get("show") === "operations" ? "operations" : "events";

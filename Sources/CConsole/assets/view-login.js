@@ -7,6 +7,8 @@ import { field, problemNotice } from "./parts.js";
 export function login(app, enter, note) {
   let isByToken = localStorage.getItem("cloudwright.login") !== "password";
   let problem;
+  // What was right so far, while a code of the second factor is asked for.
+  let first;
   document.title = `${t("login.title")} · Cloudwright`;
 
   async function submit(event) {
@@ -17,15 +19,18 @@ export function login(app, enter, note) {
     const values = Object.fromEntries(new FormData(form));
     try {
       useSession(undefined);
-      const found = await send("POST", "/console/session", isByToken
-        ? { token: values.token.trim() } : { name: values.name.trim(), password: values.password });
+      if (!isByToken && !first) values.name = values.name.trim();
+      const byPassword = first ? { ...first, code: values.code.trim() } : values;
+      const found = await send("POST", "/console/session", isByToken ? { token: values.token.trim() } : byPassword);
       localStorage.setItem("cloudwright.login", isByToken ? "token" : "password");
       enter(found);
     } catch (error) {
-      problem = error;
+      const wantsCode = error.faults?.some(({ pointer }) => pointer === "/code");
+      problem = wantsCode && !first ? undefined : error;
+      if (wantsCode && !first) first = values;
       draw();
       button.disabled = false;
-      form.querySelector("input:last-of-type").focus();
+      app.querySelector("form input:last-of-type").focus();
     }
   }
 
@@ -35,8 +40,11 @@ export function login(app, enter, note) {
         h("span", {}, "Cloudwright", h("small", {}, t("login.what")))),
       note && h("div", { class: "notice warn", role: "status" }, note),
       h("h1", { class: "sr" }, t("login.title")),
-      h("form", { onsubmit: submit, "data-key": isByToken ? "token" : "password" },
-        isByToken
+      h("form", { onsubmit: submit, "data-key": isByToken ? "token" : first ? "code" : "password" },
+        first
+          ? field(t("login.code"), h("input", { name: "code", required: true, autocomplete: "one-time-code",
+            autocapitalize: "none", spellcheck: "false" }))
+          : isByToken
           ? field(t("login.token"), h("input", { name: "token", type: "password", required: true,
             autocomplete: "off", autofocus: true, placeholder: "cwa_…" }))
           : [
@@ -49,12 +57,13 @@ export function login(app, enter, note) {
         h("button", { class: "primary", type: "submit" }, t("login.enter"))),
       h("div", { class: "choices" },
         h("button", { class: "link", type: "button",
-          onclick: () => { isByToken = !isByToken; problem = undefined; draw(); } },
-          t(isByToken ? "login.byPassword" : "login.byToken")),
+          onclick: () => { if (!first) isByToken = !isByToken; first = problem = undefined; draw(); } },
+          t(first ? "login.back" : isByToken ? "login.byPassword" : "login.byToken")),
         h("button", { class: "link", type: "button", lang: language === "zh" ? "en" : "zh-CN",
           onclick: () => { setLanguage(language === "zh" ? "en" : "zh"); draw(); } },
         language === "zh" ? "English" : "简体中文")),
-      h("p", { class: "quiet small" }, t(isByToken ? "login.tokenAdvice" : "login.passwordAdvice")))));
+      h("p", { class: "quiet small" }, t(first ? "login.codeAdvice" : isByToken ? "login.tokenAdvice"
+        : "login.passwordAdvice")))));
   }
   app.replaceChildren();
   draw();

@@ -3,7 +3,7 @@ import { h } from "./dom.js";
 import { language, setLanguage, t, word } from "./i18n.js";
 import { fullTime, time } from "./format.js";
 import { get, getText, send } from "./api.js";
-import { ask, card, choice, empty, field, live, pageHead, pill, showSecret, table, toast } from "./parts.js";
+import { act, ask, card, choice, empty, field, live, pageHead, pill, showSecret, table, toast } from "./parts.js";
 
 export function settings(ctx) {
   const isStaff = ctx.role !== "consumer";
@@ -37,7 +37,51 @@ function account(ctx) {
     h("dt", {}, t("settings.platform")), h("dd", {}, `${platform} · Cloudwright ${version ?? ""}`)),
   h("div", { class: "filters account" }, h("button", { type: "button", onclick: () => password(ctx, session.name,
     true) },
-    t("settings.password")), h("button", { type: "button", onclick: ctx.logOut }, t("frame.logout")))];
+    t("settings.password")), h("button", { type: "button", onclick: () => secondFactor(ctx, session.name, true) },
+    t("factor.title")), h("button", { type: "button", onclick: ctx.logOut }, t("frame.logout")))];
+}
+
+const factorPath = (name) => `/administrators/${encodeURIComponent(name)}/second-factor`;
+const codeInput = () => h("input", { required: true, autocomplete: "one-time-code", autocapitalize: "none",
+  spellcheck: "false" });
+
+// Enrols or removes one's own second factor, or removes somebody else's.
+async function secondFactor(ctx, name, isOwn) {
+  const found = await act(() => get(factorPath(name)));
+  if (!found) return;
+  if (!found.isActive && !isOwn) { toast(t("factor.none", { name })); return; }
+  if (!found.isActive) { enrol(name); return; }
+  const code = codeInput();
+  ask({ title: t("factor.removeTitle", { name }), confirm: t("factor.remove"), isDangerous: true,
+    name: isOwn ? undefined : name,
+    body: [h("p", {}, t("factor.active", { time: time(found.since), count: found.recoveryCodesLeft })),
+      h("p", { class: "quiet" }, t("factor.removeWhat")), isOwn && field(t("login.code"), code)],
+    work: async () => {
+      await send("POST", `${factorPath(name)}/removal`, isOwn ? { code: code.value.trim() } : {});
+      toast(t("factor.removed", { name }));
+    } });
+}
+
+function enrol(name) {
+  const password = h("input", { type: "password", autocomplete: "current-password", required: true });
+  ask({ title: t("factor.title"), confirm: t("factor.begin"),
+    body: [h("p", { class: "quiet" }, t("factor.what")), field(t("factor.password"), password)],
+    work: async () => {
+      const { secret, address } = await send("POST", factorPath(name), { currentPassword: password.value });
+      return () => confirmFactor(name, secret, address);
+    } });
+}
+
+function confirmFactor(name, secret, address) {
+  const code = codeInput();
+  const shown = h("input", { readonly: true, value: secret, onfocus: () => shown.select() });
+  ask({ title: t("factor.title"), confirm: t("factor.confirm"),
+    body: [h("p", { class: "quiet" }, t("factor.app")), field(t("factor.secret"), shown),
+      h("p", {}, h("a", { href: address }, t("factor.open"))), field(t("factor.code"), code)],
+    work: async () => {
+      const { codes } = await send("POST", `${factorPath(name)}/confirmation`, { code: code.value.trim() });
+      return () => showSecret(t("factor.recovery"), t("factor.recoveryWhat"), codes.join(" "));
+    } });
 }
 
 function password(ctx, name, isOwn) {
@@ -83,6 +127,9 @@ function people(ctx, rows) {
     { title: "", cell: ({ name }) => h("div", { class: "actions" },
       h("button", { class: "small", type: "button", "aria-label": `${t("settings.password")}: ${name}`,
         onclick: () => password(ctx, name, name === ctx.name) }, t("settings.password")),
+      name !== ctx.name && h("button", { class: "small", type: "button",
+        "aria-label": `${t("factor.title")}: ${name}`,
+        onclick: () => secondFactor(ctx, name, false) }, t("factor.title")),
       name !== ctx.name && h("button", { class: "small danger", type: "button",
         "aria-label": `${t("settings.remove")} ${name}`,
         onclick: () => remove(ctx, name) }, t("settings.remove"))) },

@@ -101,7 +101,7 @@ struct ConsumerCommand: AsyncParsableCommand {
 struct AdministratorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "administrator", abstract: "Who may administer the platform.",
-        subcommands: [List.self, Create.self, SetPassword.self, Remove.self])
+        subcommands: [List.self, Create.self, SetPassword.self, SecondFactorCommand.self, Remove.self])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the administrators.")
@@ -179,7 +179,9 @@ struct AdministratorCommand: AsyncParsableCommand {
             if let again = terminal.readSecret("Again: "), again != password {
                 throw CommandFailure("the two passwords are not the same; nothing was changed")
             }
-            try await client.setPassword(of: name, to: password)
+            try await withPresentPassword(of: name) { present throws(ClientError) in
+                try await client.setPassword(of: name, to: password, currentPassword: present)
+            }
             terminal.note("The password of \(name) was set. The console is at \(client.server)/console/")
         }
     }
@@ -202,11 +204,22 @@ struct Login: AsyncParsableCommand {
         abstract: "Check a token and keep it for this server.",
         discussion: """
             The token is read from --token-file, or typed without being shown, or piped in. It is kept in \
-            ~/.config/cloudwright/credentials, readable by you only.
+            ~/.config/cloudwright/credentials, readable by you only. With --name the password is asked for instead, \
+            and a code where the administrator has a second factor; the session that begins ends after 12 hours, or \
+            one without use.
             """)
+    @Option(help: ArgumentHelp("Log in with the password of this administrator.", valueName: "administrator"))
+    var name: String?
     @OptionGroup var options: GlobalOptions
 
+    func validate() throws {
+        guard name == nil || options.tokenFile == nil else {
+            throw ValidationError("--name and --token-file are two ways to log in; give one.")
+        }
+    }
+
     func run() async throws {
+        if let name { return try await logIn(as: name) }
         let terminal = Terminal.current
         let client = try AdministrationClient(
             server: options.serverAddress, token: nil, timeoutSeconds: options.timeout)
@@ -222,6 +235,38 @@ struct Login: AsyncParsableCommand {
         try store.keep(token, for: client.server)
         try options.show(session) { "Logged in to \(client.server) as \(session.name) (\(session.role.rawValue))." }
         terminal.note("The token is kept in \(store.path).")
+    }
+
+    private func logIn(as name: String) async throws {
+        let terminal = Terminal.current
+        let client = try AdministrationClient(
+            server: options.serverAddress, token: nil, timeoutSeconds: options.timeout)
+        guard let password = terminal.readSecret("Password of \(name): "), !password.isEmpty else {
+            throw CommandFailure("no password was given; type it, or pipe it in")
+        }
+        var session = try await session(client, name, password)
+        guard let token = session.token else { throw CommandFailure("the platform's answer has no token") }
+        // What is shown may be kept in a log.
+        session.token = nil
+        let store = CredentialStore(environment: terminal.environment)
+        try store.keep(token, for: client.server)
+        let shown = session
+        try options.show(shown) { "Logged in to \(client.server) as \(shown.name) (\(shown.role.rawValue))." }
+        terminal.note("The session's token is kept in \(store.path); it ends at \(Formats.time(shown.expiresAt)).")
+    }
+
+    private func session(
+        _ client: AdministrationClient, _ name: String, _ password: String
+    ) async throws -> API.Session {
+        do throws(ClientError) { return try await client.logIn(name: name, password: password, code: nil) } catch {
+            guard case .refused(let problem) = error, problem.faults.contains(where: { $0.pointer == "/code" }) else {
+                throw error
+            }
+            guard let code = Terminal.current.readSecret("Code of the second factor: ")?.trimmed, !code.isEmpty else {
+                throw error
+            }
+            return try await client.logIn(name: name, password: password, code: code)
+        }
     }
 }
 
