@@ -77,9 +77,11 @@ public struct LoginReport: Hashable, Sendable {
                 "\($0.count) of \($0.principal.isEmpty ? "no name" : "'\($0.principal)'") from \($0.address)"
             }
         }
+        let found = incidents == 1 ? "1 incident" : "\(incidents) incidents"
+        let (from, until) = (time.lowerBound.rfc3339, time.upperBound.rfc3339)
         lines += [
-            "", incidents == 0 ? "No guessing was found." : "Guessing was found: \(incidents) incident\(incidents == 1 ? "" : "s").",
-            "Each login: `cloudwright audit report --from \(time.lowerBound.rfc3339) --until \(time.upperBound.rfc3339)`",
+            "", incidents == 0 ? "No guessing was found." : "Guessing was found: \(found).",
+            "Each login: `cloudwright audit report --from \(from) --until \(until)`",
         ]
         return lines.joined(separator: "\n")
     }

@@ -22,7 +22,8 @@ extension HostSimulation {
         case .probe(let id, let incarnation, let endpoint, let check):
             plan(
                 .answerCheck(
-                    id, incarnation: incarnation, endpoint, timeoutMicroseconds: check.timeout.microseconds, life: life),
+                    id, incarnation: incarnation, endpoint,
+                    timeoutMicroseconds: check.timeout.microseconds, life: life),
                 after: between(200, 3_000))
         default: break
         }

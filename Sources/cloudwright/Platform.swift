@@ -98,7 +98,8 @@ struct Platform: Sendable {
         try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
         let tasks = [
             Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
-            Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() }, Task { await budgets.run() },
+            Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() },
+            Task { await budgets.run() },
             Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
         try announce(options, gateway: gateway, administration: address, logger: logger)

@@ -148,7 +148,8 @@ enum House {
             "AdministrationClient", .outer,
             ["AdministrationAPI", "Foundation", "FoundationNetworking", "Synchronization"]),
         // Virtual time is an argument here as it is in the controller.
-        Room("SimulatedCloud", .pure, ["CloudController", "CloudModel", "CloudPorts"]),
+        // Its simulated hypervisors answer in the virtual infrastructure's terms.
+        Room("SimulatedCloud", .pure, ["CloudController", "CloudModel", "CloudPorts", "VirtualInfrastructure"]),
     ]
 
     private static let programs: [Room] = [

@@ -11,7 +11,7 @@ extension Scenarios {
         private static let rounds = 200
 
         /// What a client got in full is in the books once; what runs is what is known, each once.
-        @Test("200 kill -9 of the whole process under load: every response is metered exactly once, the logs stay as sealed")
+        @Test("200 kill -9 of the whole process under load: every response metered once, the logs stay as sealed")
         func meteredExactlyOnce() async throws {
             let own = try ScenarioPlatform { document in
                 document.configuration.services.removeAll { $0.id != "shop" }
