@@ -297,7 +297,7 @@ extension SealedRecord {
         case .event(let event, _): "event \(event.id) of \(event.source)"
         case .lifecycle(let event, _): "\(event.kind.rawValue) of \(event.instance)"
         case .platform(let event): "\(event.kind) of \(event.at.rfc3339)"
-        case .audit(let event, _): "login \(event.requestID)"
+        case .audit(let event, _, _): "login \(event.requestID)"
         }
     }
 }

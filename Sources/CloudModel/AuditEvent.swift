@@ -65,6 +65,29 @@ public struct AuditEvent: Codable, Hashable, Sendable {
     }
 }
 
+extension AuditEvent {
+    /// The login without what tells of the person: name, address, client, path and the credential's tag.
+    public var withoutPersonalData: AuditEvent {
+        var event = self
+        event.principal = ""
+        event.credentialTag = nil
+        event.sourceAddress = ""
+        event.userAgent = ""
+        event.path = ""
+        return event
+    }
+}
+
+/// How a login's personal data is bound into the leaf that seals it.
+public enum PersonalDataBinding: Codable, Hashable, Sendable {
+    /// The leaf is the hash of the data itself: it cannot be erased. So were logins stored before schema 5.
+    case direct
+    /// The leaf has a commitment under this salt (64 hex digits) in the data's place.
+    case salted(String)
+    /// Data and salt are gone; the commitment (64 hex digits) stays, and tells nothing of either.
+    case erased(commitment: String)
+}
+
 /// A record of the data plane on its way to the log database.
 public enum SpoolRecord: Codable, Hashable, Sendable {
     case usage(UsageRecord)

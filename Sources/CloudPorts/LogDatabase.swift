@@ -58,6 +58,13 @@ public protocol LogDatabase: Sendable {
     /// How many logins there were, by service, kind of credential and outcome, in that order; `limit`, `after` and
     /// `newest` are not looked at.
     func loginCounts(_ query: AuditQuery) async throws(LogDatabaseError) -> [LoginCount]
+    /// Takes what tells of the person out of each login of a principal (`AuditEvent.withoutPersonalData`), with the
+    /// salt; the commitment stays, so that the log is still as it was sealed. Logins that were offered with another
+    /// content go with them. All in one transaction with the event of what was done, which must not name the person.
+    func eraseLogins(
+        of principal: String, commitment: @escaping @Sendable (AuditEvent, _ salt: String) -> String,
+        event: @escaping @Sendable (ErasureOutcome) -> PlatformEvent
+    ) async throws(LogDatabaseError) -> ErasureOutcome
     /// For the platform's own administration logins, which do not pass the spool. Idempotent by request id.
     func record(_ event: AuditEvent) async throws(LogDatabaseError)
 
@@ -284,12 +291,28 @@ public struct StoredUsageRecord: Codable, Hashable, Sendable {
 public struct StoredAuditEvent: Codable, Hashable, Sendable {
     public var position: Int64
     public var event: AuditEvent
+    public var personal: PersonalDataBinding
     public var storedAt: Timestamp
 
-    public init(position: Int64, event: AuditEvent, storedAt: Timestamp) {
+    public init(position: Int64, event: AuditEvent, personal: PersonalDataBinding, storedAt: Timestamp) {
         self.position = position
         self.event = event
+        self.personal = personal
         self.storedAt = storedAt
+    }
+}
+
+/// What an erasure of a person's logins did.
+public struct ErasureOutcome: Codable, Hashable, Sendable {
+    /// Logins that tell nothing of the person any more.
+    public var erased: Int
+    /// Logins that were stored before personal data was bound by commitments: they stay as they are, since what seals
+    /// them would not fit any more.
+    public var kept: Int
+
+    public init(erased: Int, kept: Int) {
+        self.erased = erased
+        self.kept = kept
     }
 }
 

@@ -35,13 +35,14 @@ struct Books {
             """
             INSERT INTO audit_event (position, source, sequence, request_id, observer, service, consumer, principal,
                 credential_kind, credential_tag, source_address, user_agent, method, path, outcome, reason, status,
-                received_at, forwarded_at, responded_at, stored_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+                received_at, forwarded_at, responded_at, stored_at, salt)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                $22)
             ON CONFLICT DO NOTHING
             """, position, source, sequence.map { Int64($0) }, event.requestID.description, event.observer,
             event.service, event.consumer, event.principal, event.credentialKind.rawValue, event.credentialTag,
             event.sourceAddress, event.userAgent, event.method, event.path, event.outcome.rawValue, event.reason,
-            event.status, event.receivedAt, event.forwardedAt, event.respondedAt, storedAt)
+            event.status, event.receivedAt, event.forwardedAt, event.respondedAt, storedAt, AuditEvent.newSalt())
         return inserted.affected == 1
     }
 
@@ -161,6 +162,10 @@ struct Books {
             method: try row.text("method"), path: try row.text("path"), outcome: try row.word("outcome"),
             reason: try row.text("reason"), status: try row.number("status"), receivedAt: try row.time("received_at"),
             forwardedAt: try row.optionalTime("forwarded_at"), respondedAt: try row.time("responded_at"))
-        return StoredAuditEvent(position: position, event: event, storedAt: try row.time("stored_at"))
+        return StoredAuditEvent(
+            position: position, event: event,
+            personal: PersonalDataBinding(
+                salt: try row.optionalText("salt"), commitment: try row.optionalText("commitment")),
+            storedAt: try row.time("stored_at"))
     }
 }

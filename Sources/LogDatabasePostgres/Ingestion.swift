@@ -129,7 +129,7 @@ struct Ingestion {
         guard let stored else {
             throw LogDatabaseError(.corrupted, "record \(sequence) of \(batch.source) is refused and not stored")
         }
-        if stored == record.storable {
+        if record.isStored(as: stored) {
             outcome.duplicates += 1
         } else if try Books.insertConflict(
             kind: record.kindName, id: record.requestIDText, source: batch.source, sequence: sequence,

@@ -50,6 +50,39 @@ extension PostgresLogDatabase {
         }
     }
 
+    public func eraseLogins(
+        of principal: String, commitment: @escaping @Sendable (AuditEvent, _ salt: String) -> String,
+        event: @escaping @Sendable (ErasureOutcome) -> PlatformEvent
+    ) async throws(LogDatabaseError) -> ErasureOutcome {
+        try await write("erasing a person's logins") { connection in
+            var outcome = ErasureOutcome(erased: 0, kept: 0)
+            let logins = try connection.run(
+                "SELECT * FROM audit_event WHERE md5(principal) = md5($1) AND principal = $1 ORDER BY position",
+                principal
+            ).map(Books.auditEvent)
+            for stored in logins {
+                guard case .salted(let salt) = stored.personal else {
+                    outcome.kept += 1
+                    continue
+                }
+                try connection.run(
+                    """
+                    UPDATE audit_event SET principal = '', credential_tag = NULL, source_address = '',
+                        user_agent = '', path = '', salt = NULL, commitment = $1 WHERE position = $2
+                    """, commitment(stored.event, salt), stored.position)
+                try connection.run(
+                    "DELETE FROM record_conflict WHERE kind = 'audit' AND record_id = $1",
+                    stored.event.requestID.description)
+                outcome.erased += 1
+            }
+            var positions = try PositionCounter("platform_event", on: connection)
+            try Self.append(event(outcome), position: positions.next, on: connection)
+            positions.advance()
+            try positions.store()
+            return outcome
+        }
+    }
+
     public func record(_ event: AuditEvent) async throws(LogDatabaseError) {
         try await write("storing an audit event") { connection in
             let storedAt = Self.now()
@@ -60,9 +93,9 @@ extension PostgresLogDatabase {
                 positions.advance()
                 return try positions.store()
             }
-            guard let stored = try Books.auditEvent(event.requestID, on: connection)?.event, stored != event else {
-                return
-            }
+            guard let stored = try Books.auditEvent(event.requestID, on: connection)?.event,
+                !SpoolRecord.audit(event).isStored(as: .audit(stored))
+            else { return }
             _ = try Books.insertConflict(
                 kind: "audit", id: event.requestID.description, source: "", sequence: 0,
                 stored: Document.text(stored), offered: Document.text(event), storedAt: storedAt, on: connection)

@@ -173,7 +173,7 @@ extension PostgresLogDatabase {
         try Document.value(Operation.self, from: try row.text("content"), what: "an operation")
     }
 
-    private static func append(_ event: PlatformEvent, position: Int64, on connection: Connection) throws {
+    static func append(_ event: PlatformEvent, position: Int64, on connection: Connection) throws {
         try connection.run(
             """
             INSERT INTO platform_event (position, at, kind, service, instance, consumer, actor, mechanism, incident,

@@ -10,6 +10,7 @@ enum Schema {
         (
             1,
             positions + books + usage + bills + control + appendOnlyFunction + appendOnlyTables.map(appendOnly).joined()
+                + erasure
         )
     ]
 
@@ -21,6 +22,35 @@ enum Schema {
     private static let appendOnlyFunction = """
         CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END $$;
+        """
+
+    /// Personal data of logins can be erased, and nothing else be done to them.
+    private static let erasure = """
+        CREATE FUNCTION refuse_all_but_erasure() RETURNS trigger LANGUAGE plpgsql AS $$
+        DECLARE personal text[] := ARRAY['principal', 'credential_tag', 'source_address', 'user_agent', 'path', 'salt',
+            'commitment'];
+        BEGIN
+            IF TG_OP = 'UPDATE' AND OLD.salt IS NOT NULL AND NEW.salt IS NULL AND NEW.commitment IS NOT NULL
+                AND NEW.principal = '' AND NEW.credential_tag IS NULL AND NEW.source_address = ''
+                AND NEW.user_agent = '' AND NEW.path = '' AND to_jsonb(NEW) - personal = to_jsonb(OLD) - personal
+            THEN RETURN NEW; END IF;
+            RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+        END $$;
+        DROP TRIGGER append_only ON audit_event;
+        CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON audit_event
+            FOR EACH ROW EXECUTE FUNCTION refuse_all_but_erasure();
+
+        CREATE FUNCTION refuse_all_but_erased() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'DELETE' AND OLD.kind = 'audit' AND EXISTS (SELECT 1 FROM audit_event
+                WHERE request_id = OLD.record_id AND commitment IS NOT NULL)
+            THEN RETURN OLD; END IF;
+            RAISE EXCEPTION '% is append-only', TG_TABLE_NAME;
+        END $$;
+        DROP TRIGGER append_only ON record_conflict;
+        CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON record_conflict
+            FOR EACH ROW EXECUTE FUNCTION refuse_all_but_erased();
+
         """
 
     private static func appendOnly(_ table: String) -> String {
@@ -67,7 +97,7 @@ enum Schema {
             source_address text COLLATE "C" NOT NULL, user_agent text NOT NULL, method text NOT NULL,
             path text NOT NULL, outcome text COLLATE "C" NOT NULL, reason text NOT NULL, status integer NOT NULL,
             received_at bigint NOT NULL, forwarded_at bigint, responded_at bigint NOT NULL, stored_at bigint NOT NULL,
-            UNIQUE (source, sequence)
+            salt text COLLATE "C", commitment text COLLATE "C", UNIQUE (source, sequence)
         );
         CREATE INDEX audit_event_received ON audit_event (received_at);
         CREATE INDEX audit_event_outcome ON audit_event (outcome, received_at);

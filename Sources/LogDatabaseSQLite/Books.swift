@@ -42,8 +42,8 @@ struct Books {
             sql: """
                 INSERT INTO audit_event (source, sequence, request_id, observer, service, consumer, principal,
                     credential_kind, credential_tag, source_address, user_agent, method, path, outcome, reason, status,
-                    received_at, forwarded_at, responded_at, stored_at)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
+                    received_at, forwarded_at, responded_at, stored_at, salt)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
                 """)
         try statement.execute(arguments: [
             source, sequence.map { Int64($0) }, event.requestID.description, SQLText.encoded(event.observer),
@@ -53,7 +53,7 @@ struct Books {
             SQLText.encoded(event.userAgent), SQLText.encoded(event.method), SQLText.encoded(event.path),
             event.outcome.rawValue, SQLText.encoded(event.reason), Int64(event.status),
             event.receivedAt.microseconds, event.forwardedAt?.microseconds, event.respondedAt.microseconds,
-            storedAt.microseconds,
+            storedAt.microseconds, AuditEvent.newSalt(),
         ])
         return database.changesCount == 1
     }
@@ -172,6 +172,9 @@ struct Books {
             method: row.text("method"), path: row.text("path"), outcome: try row.word("outcome"),
             reason: row.text("reason"), status: row["status"], receivedAt: row.time("received_at"),
             forwardedAt: row.optionalTime("forwarded_at"), respondedAt: row.time("responded_at"))
-        return StoredAuditEvent(position: row["position"], event: event, storedAt: row.time("stored_at"))
+        return StoredAuditEvent(
+            position: row["position"], event: event,
+            personal: PersonalDataBinding(salt: row["salt"], commitment: row["commitment"]),
+            storedAt: row.time("stored_at"))
     }
 }

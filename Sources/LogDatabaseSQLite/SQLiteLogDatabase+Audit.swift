@@ -51,13 +51,48 @@ extension SQLiteLogDatabase {
         }
     }
 
+    public func eraseLogins(
+        of principal: String, commitment: @escaping @Sendable (AuditEvent, _ salt: String) -> String,
+        event: @escaping @Sendable (ErasureOutcome) -> PlatformEvent
+    ) async throws(LogDatabaseError) -> ErasureOutcome {
+        try await write("erasing a person's logins") { database in
+            var outcome = ErasureOutcome(erased: 0, kept: 0)
+            let positions = try Int64.fetchAll(
+                database, sql: "SELECT position FROM audit_event WHERE principal = ? ORDER BY position",
+                arguments: [SQLText.encoded(principal)])
+            for position in positions {
+                guard
+                    let stored = try Row.fetchOne(
+                        try database.cachedStatement(sql: "SELECT * FROM audit_event WHERE position = ?"),
+                        arguments: [position]
+                    ).map(Books.auditEvent), case .salted(let salt) = stored.personal
+                else {
+                    outcome.kept += 1
+                    continue
+                }
+                try database.cachedStatement(
+                    sql: """
+                        UPDATE audit_event SET principal = '', credential_tag = NULL, source_address = '',
+                            user_agent = '', path = '', salt = NULL, commitment = ? WHERE position = ?
+                        """
+                ).execute(arguments: [commitment(stored.event, salt), position])
+                try database.cachedStatement(
+                    sql: "DELETE FROM record_conflict WHERE kind = 'audit' AND record_id = ?"
+                ).execute(arguments: [SQLText.encoded(stored.event.requestID.description)])
+                outcome.erased += 1
+            }
+            try Self.append(event(outcome), to: database)
+            return outcome
+        }
+    }
+
     public func record(_ event: AuditEvent) async throws(LogDatabaseError) {
         try await write("storing an audit event") { database in
             let storedAt = Self.now()
             guard try !Books.insert(event, source: nil, sequence: nil, storedAt: storedAt, in: database) else { return }
-            guard let stored = try Books.auditEvent(event.requestID, in: database)?.event, stored != event else {
-                return
-            }
+            guard let stored = try Books.auditEvent(event.requestID, in: database)?.event,
+                !SpoolRecord.audit(event).isStored(as: .audit(stored))
+            else { return }
             _ = try Books.insertConflict(
                 kind: "audit", id: event.requestID.description, source: "", sequence: 0,
                 stored: Document.text(stored), offered: Document.text(event), storedAt: storedAt, in: database)

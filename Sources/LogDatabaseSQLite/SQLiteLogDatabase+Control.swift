@@ -125,7 +125,7 @@ extension SQLiteLogDatabase {
         try Int64.fetchOne(database, sql: "SELECT max(position) FROM platform_event") ?? 0
     }
 
-    private static func append(_ event: PlatformEvent, to database: Database) throws {
+    static func append(_ event: PlatformEvent, to database: Database) throws {
         let statement = try database.cachedStatement(
             sql: """
                 INSERT INTO platform_event (at, kind, service, instance, consumer, actor, mechanism, incident, step,

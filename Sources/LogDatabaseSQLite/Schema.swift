@@ -5,7 +5,7 @@ import GRDB
 enum Schema {
     /// "CWLD": marks the file as a Cloudwright log database (https://www.sqlite.org/pragma.html#pragma_application_id).
     static let applicationID = 0x4357_4C44
-    static let version = 4
+    static let version = 5
 
     static var migrator: DatabaseMigrator {
         var migrator = DatabaseMigrator()
@@ -28,6 +28,7 @@ enum Schema {
             try database.execute(sql: usageEvents)
             try database.execute(sql: appendOnly("usage_event"))
         }
+        migrator.registerMigration("5") { database in try database.execute(sql: erasure) }
         return migrator
     }
 
@@ -181,6 +182,29 @@ enum Schema {
             at INTEGER NOT NULL, stored_at INTEGER NOT NULL, UNIQUE (source, id)
         ) STRICT;
         CREATE INDEX usage_event_consumer ON usage_event (consumer, at);
+        """
+
+    /// Personal data of logins can be erased, and nothing else be done to them.
+    private static let erasure = """
+        ALTER TABLE audit_event ADD COLUMN salt TEXT;
+        ALTER TABLE audit_event ADD COLUMN commitment TEXT;
+        DROP TRIGGER audit_event_no_update;
+        CREATE TRIGGER audit_event_no_update BEFORE UPDATE ON audit_event
+        WHEN NOT (OLD.salt IS NOT NULL AND NEW.salt IS NULL AND NEW.commitment IS NOT NULL
+            AND NEW.principal = '' AND NEW.credential_tag IS NULL AND NEW.source_address = '' AND NEW.user_agent = ''
+            AND NEW.path = '' AND NEW.position = OLD.position AND NEW.source IS OLD.source
+            AND NEW.sequence IS OLD.sequence AND NEW.request_id = OLD.request_id AND NEW.observer = OLD.observer
+            AND NEW.service = OLD.service AND NEW.consumer IS OLD.consumer
+            AND NEW.credential_kind = OLD.credential_kind AND NEW.method = OLD.method AND NEW.outcome = OLD.outcome
+            AND NEW.reason = OLD.reason AND NEW.status = OLD.status AND NEW.received_at = OLD.received_at
+            AND NEW.forwarded_at IS OLD.forwarded_at AND NEW.responded_at = OLD.responded_at
+            AND NEW.stored_at = OLD.stored_at)
+        BEGIN SELECT RAISE(ABORT, 'audit_event is append-only'); END;
+        DROP TRIGGER record_conflict_no_delete;
+        CREATE TRIGGER record_conflict_no_delete BEFORE DELETE ON record_conflict
+        WHEN NOT EXISTS (SELECT 1 FROM audit_event
+            WHERE OLD.kind = 'audit' AND request_id = OLD.record_id AND commitment IS NOT NULL)
+        BEGIN SELECT RAISE(ABORT, 'record_conflict is append-only'); END;
         """
 
     private static let control = """

@@ -29,4 +29,34 @@ extension SpoolRecord {
             return .lost(count: min(count, UInt64(Int64.max)), since: since, until: until)
         }
     }
+
+    /// Whether a stored record is this one, also where its personal data was erased since.
+    package func isStored(as stored: SpoolRecord) -> Bool {
+        if stored == storable { return true }
+        guard case .audit(let event) = self else { return false }
+        return stored == .audit(event.withoutPersonalData)
+    }
+}
+
+extension AuditEvent {
+    /// 256 random bits as 64 hex digits, for the commitment to one login's personal data.
+    package static func newSalt() -> String {
+        (0..<4).map { _ in
+            let text = String(UInt64.random(in: 0...UInt64.max), radix: 16)
+            return String(repeating: "0", count: 16 - text.count) + text
+        }.joined()
+    }
+}
+
+extension PersonalDataBinding {
+    /// From what is stored with a login.
+    package init(salt: String?, commitment: String?) {
+        if let salt {
+            self = .salted(salt)
+        } else if let commitment {
+            self = .erased(commitment: commitment)
+        } else {
+            self = .direct
+        }
+    }
 }

@@ -1,4 +1,5 @@
 public import CloudModel
+import Crypto
 
 /// The bytes of a record that its leaf is the hash of: every field, in a fixed order, in one form.
 ///
@@ -7,32 +8,59 @@ public import CloudModel
 public struct LeafContent: Sendable {
     public private(set) var bytes: [UInt8]
 
-    private init(kind: UInt8) {
-        bytes = [kind, 1]
+    private init(kind: UInt8, version: UInt8 = 1) {
+        bytes = [kind, version]
         bytes.reserveCapacity(256)
     }
 
     /// `position` is the event's place in the audit log.
-    public init(_ event: AuditEvent, position: Int64) {
-        self.init(kind: 1)
+    ///
+    /// In the second form a commitment stands for the personal data, so that the leaf stays the same when it is erased.
+    public init(_ event: AuditEvent, position: Int64, personal: PersonalDataBinding) {
+        let commitment: String?
+        switch personal {
+        case .direct: commitment = nil
+        case .salted(let salt): commitment = Self.commitment(to: event, salt: salt)
+        case .erased(let stored): commitment = stored
+        }
+        self.init(kind: 1, version: commitment == nil ? 1 : 2)
         put(position)
         put(event.requestID)
         put(event.observer)
         put(event.service.rawValue)
         put(event.consumer?.rawValue)
-        put(event.principal)
+        if let commitment { put(commitment) } else { put(event.principal) }
         put(event.credentialKind.rawValue)
-        put(event.credentialTag)
-        put(event.sourceAddress)
-        put(event.userAgent)
+        if commitment == nil {
+            put(event.credentialTag)
+            put(event.sourceAddress)
+            put(event.userAgent)
+        }
         put(event.method)
-        put(event.path)
+        if commitment == nil { put(event.path) }
         put(event.outcome.rawValue)
         put(event.reason)
         put(Int64(event.status))
         put(event.receivedAt.microseconds)
         put(event.forwardedAt?.microseconds)
         put(event.respondedAt.microseconds)
+    }
+
+    /// Binds to the personal data of a login without telling of it: HMAC-SHA256 (RFC 2104) of it under the login's own
+    /// salt, as 64 hex digits. Hiding as long as the salt is unknown, binding as SHA-256 is.
+    public static func commitment(to event: AuditEvent, salt: String) -> String {
+        var content = LeafContent(kind: 1, version: 2)
+        content.put(event.requestID)
+        content.put(event.principal)
+        content.put(event.credentialTag)
+        content.put(event.sourceAddress)
+        content.put(event.userAgent)
+        content.put(event.path)
+        let tag = HMAC<SHA256>.authenticationCode(for: content.bytes, using: SymmetricKey(data: Array(salt.utf8)))
+        return tag.map { byte in
+            let text = String(byte, radix: 16)
+            return text.count == 1 ? "0" + text : text
+        }.joined()
     }
 
     /// `sequence` is the record's number at its source.

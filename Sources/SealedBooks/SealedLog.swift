@@ -70,7 +70,7 @@ public enum SealedLog: Hashable, Sendable {
             query.after = position
             query.limit = Self.batch
             return try await database.auditEvents(query).elements.map {
-                Leaf(at: $0.position, .audit($0.event, position: $0.position))
+                Leaf(at: $0.position, .audit($0.event, position: $0.position, personal: $0.personal))
             }
         case .lifecycle:
             return try await database.storedLifecycleEvents(after: position, limit: Self.batch).map {
@@ -101,7 +101,7 @@ extension SealedLog.Leaf {
 /// A record of a sealed log: all that its leaf is the hash of, and nothing besides.
 public enum SealedRecord: Codable, Hashable, Sendable {
     case platform(PlatformEvent)
-    case audit(AuditEvent, position: Int64)
+    case audit(AuditEvent, position: Int64, personal: PersonalDataBinding)
     case lifecycle(LifecycleEvent, position: Int64)
     case usage(UsageRecord, source: String, sequence: UInt64)
     case event(UsageEvent, position: Int64)
@@ -113,7 +113,8 @@ public enum SealedRecord: Codable, Hashable, Sendable {
     public var hash: MerkleHash {
         switch self {
         case .platform(let event): LeafContent(event).hash
-        case .audit(let event, let position): LeafContent(event, position: position).hash
+        case .audit(let event, let position, let personal):
+            LeafContent(event, position: position, personal: personal).hash
         case .lifecycle(let event, let position): LeafContent(event, position: position).hash
         case .event(let event, let position): LeafContent(event, position: position).hash
         case .usage(let record, let source, let sequence):

@@ -88,6 +88,12 @@ public final class SwitchableLogDatabase: LogDatabase {
     public func loginCounts(_ query: AuditQuery) async throws(LogDatabaseError) -> [LoginCount] {
         try await present.loginCounts(query)
     }
+    public func eraseLogins(
+        of principal: String, commitment: @escaping @Sendable (AuditEvent, _ salt: String) -> String,
+        event: @escaping @Sendable (ErasureOutcome) -> PlatformEvent
+    ) async throws(LogDatabaseError) -> ErasureOutcome {
+        try await present.eraseLogins(of: principal, commitment: commitment, event: event)
+    }
     public func usageSources() async throws(LogDatabaseError) -> [String] { try await present.usageSources() }
     public func usageRecords(
         ofSource source: String, after sequence: UInt64, limit: Int
