@@ -372,6 +372,12 @@ extension AdministrationClient {
             API.FailedLogins.self, path("audit", "failed-logins"), query: filter.common + [("limit", String(limit))])
     }
 
+    /// Takes what tells of a person out of all stored logins of a name.
+    public func eraseLogins(of principal: String) async throws(ClientError) -> API.Erasure {
+        let body = try Self.body(API.ErasureRequest(principal: principal))
+        return try value(API.Erasure.self, of: try await send(request("POST", path("audit", "erasures"), body: body)))
+    }
+
     /// Has the server read its append-only logs anew and compare them with their seals.
     public func verifyLogs() async throws(ClientError) -> [API.LogIntegrity] {
         try await list(API.LogIntegrity.self, path("integrity"))

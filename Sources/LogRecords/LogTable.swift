@@ -53,7 +53,7 @@ package struct LogTable: Hashable, Sendable {
             "audit_event",
             "position source sequence request_id observer service consumer principal credential_kind credential_tag "
                 + "source_address user_agent method path outcome reason status received_at forwarded_at responded_at "
-                + "stored_at"),
+                + "stored_at salt commitment"),
         LogTable(
             "lifecycle_event",
             "position id inferred? instance incarnation service owner kind at cpu_millicores memory_bytes stored_at"),

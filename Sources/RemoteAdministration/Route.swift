@@ -149,7 +149,7 @@ enum RouteTable {
         platform + services + instances + traffic + infrastructure + consumers + bills + budgets + configuration
         + operations
         + events + usage + cloudEvents
-        + audit + integrity + notifications + administrators + secondFactor + console
+        + audit + erasure + integrity + notifications + administrators + secondFactor + console
 
     /// HEAD is answered as GET is, without the body.
     static func destination(method: String, path: String) -> Destination {

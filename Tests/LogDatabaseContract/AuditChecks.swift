@@ -130,6 +130,55 @@ extension LogDatabaseContract {
                     [count("shop", .password, .failure, 3), count("shop", .password, .success, 1)], "filtered")
             }
         },
+        LogDatabaseContract("a person's logins are erased, and nobody else's") { open in
+            try await session(open) { database in
+                let events = (0..<6).map { index in
+                    Samples.audit(
+                        UInt64(index), principal: index % 2 == 0 ? "ann\u{0}'" : "bob",
+                        at: Samples.start + .seconds(Int64(index)))
+                }
+                try await database.ingest(Samples.batch(1, events.map { .audit($0) }))
+                // What was offered in another form tells of the person as well.
+                var other = events[0]
+                other.reason = "other"
+                let again = try await database.ingest(Samples.batch(7, [.audit(other)]))
+                try requireEqual(again.conflicts, 1, "the same request with other content")
+                let before = try await database.auditEvents(AuditQuery()).elements
+                var salts: Set<String> = []
+                for stored in before {
+                    guard case .salted(let salt) = stored.personal else { continue }
+                    try requireEqual(salt.count, 64, "256 bits")
+                    salts.insert(salt)
+                }
+                try requireEqual(salts.count, 6, "each login has a salt of its own")
+
+                func erase(_ principal: String) async throws -> ErasureOutcome {
+                    try await database.eraseLogins(
+                        of: principal, commitment: { event, salt in "\(event.principal)/\(salt)" },
+                        event: { Samples.event("audit.erased", details: ["erased": "\($0.erased)"]) })
+                }
+                try requireEqual(try await erase("ann\u{0}'"), ErasureOutcome(erased: 3, kept: 0), "ann's")
+                let after = try await database.auditEvents(AuditQuery()).elements
+                for (old, new) in zip(before, after) {
+                    guard old.event.principal != "bob" else {
+                        try requireEqual(new, old, "bob's stay")
+                        continue
+                    }
+                    guard case .salted(let salt) = old.personal else { continue }
+                    try requireEqual(new.event, old.event.withoutPersonalData, "nothing personal")
+                    try requireEqual(new.personal, .erased(commitment: "ann\u{0}'/\(salt)"), "the commitment stays")
+                }
+                // The spool may send again what it has: it is known.
+                let resent = try await database.ingest(Samples.batch(1, events.map { .audit($0) }))
+                try requireEqual(resent.conflicts, 0, "an erased login is still the same one")
+                try requireEqual(resent.duplicates, 6, "all are known")
+                try requireEqual(try await erase("ann\u{0}'"), ErasureOutcome(erased: 0, kept: 0), "nothing is left")
+                var query = EventQuery()
+                query.kindPrefix = "audit.erased"
+                let told = try await database.events(query).elements.map(\.details)
+                try requireEqual(told, [["erased": "3"], ["erased": "0"]], "in the event log")
+            }
+        },
         LogDatabaseContract("an event of the platform's own logins is stored once") { open in
             try await session(open) { database in
                 let event = Samples.audit(1, service: "administration")

@@ -10,7 +10,7 @@ import Testing
         "getConstraintOffer": "open", "acceptConstraintOffer": "open",
         "whoAmI": "own", "reportUsage": "own", "listUsageRecords": "own", "getUsageRecord": "own",
         "listAuditEvents": "own", "exportAuditEvents": "own", "rankFailedLogins": "own", "listNotifications": "own",
-        "verifyLogs": "read", "showVerificationKey": "read",
+        "eraseLogins": "administer", "verifyLogs": "read", "showVerificationKey": "read",
         "listBudgets": "own", "exportUsage": "own", "reportUsageEvents": "operate", "listBills": "own",
         "getBill": "own", "getBillPage": "own", "exportBill": "own",
         "proveBill": "own",

@@ -112,9 +112,29 @@ private final class SealedDatabase {
         }
     }
 
+    @Test func anErasedPersonLeavesTheLogAsSealed() async throws {
+        let sealed = try SealedDatabase()
+        try await sealed.fill()
+        let outcome = try await sealed.database.eraseLogins(
+            of: "nul\u{0}é", commitment: { LeafContent.commitment(to: $0, salt: $1) },
+            event: { _ in Samples.event("audit.erased") })
+        #expect(outcome == ErasureOutcome(erased: 4, kept: 0))
+        await sealed.sealer.seal()
+        let findings = try await sealed.findings(witnessed: true)
+        for finding in findings.values { #expect(finding.fault == nil, "\(finding.log)") }
+        #expect(findings["audit"]?.sealed == 4)
+        // What stays of an erased login cannot be altered either.
+        try sealed.forge("UPDATE audit_event SET outcome = 'success' WHERE position = 2")
+        #expect(try await sealed.findings()["audit"]?.fault != nil)
+    }
+
     static let forgeries: [(log: String, sql: String)] = [
         ("usage/gateway-1/0", "UPDATE usage_record SET bytes_out = bytes_out + 1 WHERE sequence = 3"),
         ("usage/gateway-1/0", "UPDATE usage_record SET completed_at = completed_at + 1 WHERE sequence = 21"),
+        ("audit", "UPDATE audit_event SET principal = 'somebody else' WHERE position = 1"),
+        ("audit", "UPDATE audit_event SET salt = upper(salt) WHERE position = 1"),
+        ("audit", "UPDATE audit_event SET salt = NULL, commitment = hex(randomblob(32)) WHERE position = 1"),
+        ("audit", "UPDATE audit_event SET salt = NULL WHERE position = 1"),
         ("usage/gateway-1/0", "DELETE FROM usage_record WHERE sequence = 1"),
         ("usage/gateway-1/0", "DELETE FROM usage_record WHERE sequence >= 20 AND sequence NOT IN (19, 29, 39)"),
         ("usage-late", "UPDATE usage_record SET status = 500 WHERE sequence = 9"),

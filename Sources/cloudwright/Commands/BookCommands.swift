@@ -185,7 +185,7 @@ struct AuditCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "audit",
         abstract: "Logins, as the audit monitor stored them, and whether the books are as sealed.",
-        subcommands: [Report.self, Export.self, Verify.self, Key.self])
+        subcommands: [Report.self, Export.self, Erase.self, Verify.self, Key.self])
 
     struct Report: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
