@@ -64,7 +64,7 @@ let package = Package(
         room("MerkleLog", ["CloudModel", "Credentials", crypto]),
         room("VirtualInfrastructure", ["CloudModel"]),
         room("CloudController", ["CloudModel", "ScalingListener", "Failover", "VirtualInfrastructure"]),
-        room("SimulatedCloud", ["CloudController", "CloudModel"]),
+        room("SimulatedCloud", ["CloudController", "CloudModel", "VirtualInfrastructure"]),
 
         // The ports and what is behind them.
         room("CloudPorts", ["CloudModel"]),
@@ -80,7 +80,8 @@ let package = Package(
         .target(name: "CLocalProcesses"),
         room("LocalProcesses", ["CLocalProcesses", "CloudModel", "CloudPorts", logging]),
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
-        room("HypervisorLibvirt", ["CLibvirt", "CloudModel", "CloudPorts", logging]),
+        .target(name: "CLibvirtRepair"),
+        room("HypervisorLibvirt", ["CLibvirt", "CLibvirtRepair", "CloudModel", "CloudPorts", logging]),
         room("HealthProbing", ["CloudModel", "CloudPorts", nio, nioPosix]),
         room("FencingPrograms", ["CloudModel", "CloudPorts"]),
         room("LogRecords", ["CloudModel", "CloudPorts"]),

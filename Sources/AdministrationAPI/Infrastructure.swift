@@ -135,6 +135,18 @@ extension API {
         ]
     }
 
+    /// What the agent of a physical server may count on.
+    public struct HostLease: WireType {
+        public var leaseMilliseconds: Int64
+
+        public init(leaseMilliseconds: Int64) { self.leaseMilliseconds = leaseMilliseconds }
+
+        public static let summary = "How long the virtual servers of a physical server may run."
+        public static let fields = [
+            "leaseMilliseconds": "From when the renewal was asked for, by the clock of the asking machine."
+        ]
+    }
+
     /// Where and how a virtual server is to be moved.
     public struct Migration: WireType {
         public var host: String?

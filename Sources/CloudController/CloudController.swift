@@ -84,7 +84,9 @@ public struct CloudController: Sendable {
             adoptionAnswered(id) { $0.exited(id, incarnation, status, inferredAt: inferredAt, &$1) }
         case .probeCompleted(let id, let incarnation, let failure):
             supervise(id) { $0.probed(id, incarnation, failure, &$1) }
-            if failure == nil, infrastructure.servers[id] != nil { tellInfrastructure(.serviceAnswered(id)) }
+            if infrastructure.servers[id] != nil {
+                tellInfrastructure(failure == nil ? .serviceAnswered(id) : .serviceFailed(id))
+            }
         case .infrastructure(let event): tellInfrastructure(event)
         case .dataPlane(let event): handle(event)
         case .metricReported(let service, let metric, let value):

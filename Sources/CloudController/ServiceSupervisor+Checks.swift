@@ -34,6 +34,19 @@ extension ServiceSupervisor {
         settle(index, failure.hasPrefix("timed out") ? .timedOut : .failed, failure, &context)
     }
 
+    /// How long the loss of a host's connection speaks against what ran there.
+    private static let doubtLasts = TimeSpan.seconds(10)
+
+    /// The connection to its host is lost: it is checked at once, and a check that fails is further evidence.
+    mutating func doubted(_ id: InstanceID, _ context: inout StepContext) {
+        guard let index = index(of: id), members[index].instance.phase == .running, !members[index].isParked else {
+            return
+        }
+        touch(index)
+        members[index].doubtedUntil = context.steady + Self.doubtLasts
+        members[index].probeDueAt = context.steady
+    }
+
     /// Draws the conclusions of one check.
     mutating func settle(
         _ index: Int, _ result: FailureDetector.CheckResult, _ reason: String, _ context: inout StepContext
@@ -42,7 +55,12 @@ extension ServiceSupervisor {
         let check = service.healthCheck
         let starts = members[index].isManaged && members[index].instance.phase == .starting
         // One that is starting has until its start timeout to pass its first check.
-        let change = starts && result != .passed ? nil : members[index].detector.checked(result, check)
+        var change = starts && result != .passed ? nil : members[index].detector.checked(result, check)
+        if result == .passed {
+            members[index].doubtedUntil = nil
+        } else if change == nil, let until = members[index].doubtedUntil, context.steady <= until {
+            change = members[index].detector.doubted()
+        }
         if members[index].checksAgainAtOnce {
             members[index].probeDueAt = context.steady
         } else {

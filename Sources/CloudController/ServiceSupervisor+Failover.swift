@@ -22,6 +22,7 @@ extension ServiceSupervisor {
         // One that failed before and did not stay up since has been told of.
         let isNew = members[index].incident == nil && !(diedYoung && members[index].recovery.failuresInARow > 0)
         let incident = members[index].incident ?? openFailure(index, &context)
+        let held = members[index].heldSince.map { context.steady - $0 } ?? .zero
         members[index].heldSince = nil
         members[index].heldUntil = nil
         members[index].stableAt = nil
@@ -34,7 +35,7 @@ extension ServiceSupervisor {
         applyRoles(plan, of: index, incident, &context)
         if isNew { notifyFailure(of: failed, incident, reason, plan, &context) }
         failOperations(of: index, "the instance failed: \(reason)", &context)
-        recover(index, reason, hasExited: hasExited, diedYoung: diedYoung, &context)
+        recover(index, reason, hasExited: hasExited, after: held, diedYoung: diedYoung, &context)
     }
 
     private mutating func recordFailure(
@@ -109,13 +110,15 @@ extension ServiceSupervisor {
     // MARK: Recovery
 
     private mutating func recover(
-        _ index: Int, _ reason: String, hasExited: Bool, diedYoung: Bool, _ context: inout StepContext
+        _ index: Int, _ reason: String, hasExited: Bool, after held: TimeSpan, diedYoung: Bool,
+        _ context: inout StepContext
     ) {
         guard members[index].isManaged else { return }
         // One that dies soon after its first passed check was not really started.
         if diedYoung { countStartFailure(index, reason, &context) }
         let step = nextRecoveryStep(index, &context)
-        if hasExited { return follow(step, index, &context) }
+        // The pause is counted from when it first did not answer.
+        if hasExited { return follow(step.after(held), index, &context) }
         // What hangs does not heed SIGTERM; what answers gets a second to finish.
         let grace = min(service.stopGrace ?? .zero, .seconds(1))
         stop(index, then: .recovery(step), grace: grace, "it is started anew", &context)

@@ -177,6 +177,7 @@ extension ServiceSupervisor {
         members[index].startDeadline = nil
         members[index].drainUntil = nil
         members[index].instance.phase = .stopping
+        members[index].stopBeganAt = context.steady
         let instance = members[index].instance
         context.record(
             "instance.stopping", service: id, instance: instance.id, step: lifeStep(instance, "4"),
@@ -277,7 +278,10 @@ extension ServiceSupervisor {
             members[index].instance.phase = .failed
             members[index].instance.operational = .down
             members[index].startDueAt = context.steady
-        case .recovery(let step): follow(step, index, &context)
+        case .recovery(let step):
+            // The pause is counted from the failure on: what the end took is part of it.
+            let past = members[index].stopBeganAt.map { context.steady - $0 } ?? .zero
+            follow(step.after(past), index, &context)
         }
     }
 

@@ -47,6 +47,10 @@ struct SupervisedInstance: Sendable {
     /// Kept in the balance although its checks time out, because there is no other: since when, and until when.
     var heldSince: Timestamp?
     var heldUntil: Timestamp?
+    /// Its host is not heard since a moment ago: until then one failed check is enough.
+    var doubtedUntil: Timestamp?
+    /// When its stop was asked for.
+    var stopBeganAt: Timestamp?
 
     /// Operations that wait for it.
     var operations: [Operation] = []

@@ -33,8 +33,8 @@ extension ConfigurationSchema {
                     + "replaced. Either this or `lease`."),
             Field(
                 "lease", "duration", none,
-                "It stops its virtual servers by itself when it has not heard from the platform for so long (the "
-                    + "operator sees to that, with a watchdog)."),
+                "It stops its virtual servers by itself when it has not heard from the platform for so long: "
+                    + "`cloudwright-host-agent` runs on it."),
         ])
 
     static let rebalancing = Section(

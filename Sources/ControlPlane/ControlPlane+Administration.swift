@@ -125,6 +125,24 @@ extension ControlPlane: CloudAdministration {
         try await carryOut(.activateHost(host), actor: actor)
     }
 
+    public func renewLease(of host: PhysicalServerID) async throws(AdministrationRefusal) -> TimeSpan {
+        func known() -> SupervisedHost? { controller.infrastructure.hosts.first { $0.server.id == host } }
+        guard let server = known()?.server else { throw AdministrationRefusal(.unknownHost(host)) }
+        guard case .lease(let span) = server.fencing else {
+            throw AdministrationRefusal(.conflict, ["'\(host)' has no lease; give it one in spec.fencing.lease"])
+        }
+        lastRenewal += 1
+        let number = lastRenewal
+        await submit(.infrastructure(.leaseRenewed(host, number: number)))
+        // One that was granted later was asked for later.
+        guard let granted = known()?.grantedRenewal, granted >= number else {
+            throw AdministrationRefusal(
+                .conflict,
+                ["'\(host)' has been given up: its virtual servers must not run until it is connected again"])
+        }
+        return span
+    }
+
     public func confirmOff(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal) {
         try await carryOut(.confirmOff(host), actor: actor)
     }

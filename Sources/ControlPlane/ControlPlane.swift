@@ -67,6 +67,8 @@ public actor ControlPlane {
 
     var controller: CloudController
     var hypervisors: [PhysicalServerID: any Hypervisor] = [:]
+    /// Of the leases of hosts.
+    var lastRenewal: UInt64 = 0
     /// How many connections to a host have been lost.
     var connections: [PhysicalServerID: Int] = [:]
     /// Commands to one virtual server are carried out one after another.

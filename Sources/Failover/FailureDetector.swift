@@ -89,6 +89,13 @@ public struct FailureDetector: Hashable, Sendable {
         return true
     }
 
+    /// A check has failed, and something else speaks against the instance as well: one is enough then.
+    public mutating func doubted() -> Change? {
+        guard state == .up, failures > 0 else { return nil }
+        state = .down
+        return .wentDown
+    }
+
     /// The instance's process has ended.
     public mutating func exited() -> Change? {
         passes = 0

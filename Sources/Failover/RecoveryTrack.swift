@@ -7,6 +7,14 @@ public enum RecoveryStep: Hashable, Sendable {
     /// Give it up; start another in its stead, after this time.
     case replicate(after: TimeSpan)
 
+    /// The same once some of the time has passed.
+    public func after(_ past: TimeSpan) -> RecoveryStep {
+        switch self {
+        case .recoverInPlace(let delay): .recoverInPlace(after: max(.zero, delay - past))
+        case .replicate(let delay): .replicate(after: max(.zero, delay - past))
+        }
+    }
+
     public var delay: TimeSpan {
         switch self {
         case .recoverInPlace(let delay), .replicate(let delay): delay

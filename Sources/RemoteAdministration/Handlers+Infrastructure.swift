@@ -15,6 +15,16 @@ extension RouteTable {
                 answer: .json(API.Page<API.PhysicalServer>.self, "All of them, by name.")
             ) { try await $0.listPhysicalServers($1) },
             Route(
+                name: "renewPhysicalServerLease", method: .post, path: "/api/v1/physical-servers/{host}/lease",
+                right: .operate,
+                summary: "The physical server's own agent renews the lease by which its virtual servers run.",
+                answer: .json(API.HostLease.self, "It is renewed, from when it was asked for.")
+            ) { handlers, call in
+                let host = PhysicalServerID(call.placeholder("host"))
+                let span = try await handlers.administration.renewLease(of: host)
+                return try .json(API.HostLease(leaseMilliseconds: span.microseconds / 1_000))
+            },
+            Route(
                 name: "confirmPhysicalServerOff", method: .post, path: "/api/v1/physical-servers/{host}/confirm-off",
                 right: .operate,
                 summary:

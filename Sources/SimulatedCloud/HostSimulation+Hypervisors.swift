@@ -102,11 +102,15 @@ extension HostSimulation {
     func execute(_ host: PhysicalServerID, _ command: HypervisorCommand, life: Int, connection: Int) {
         guard let known = hosts[host], known.isPowered, known.hasDaemon else { return }
         let isCurrent = life == self.life && known.connection == connection && known.isConnected
-        // It was on its way when the network went: it arrived, or it did not.
-        if !known.answersControlPlane || !isCurrent, Bool.random(using: &random) { return }
-        if known.answersControlPlane, isCurrent { hosts[host]?.lastContact = now }
+        if isCurrent, !known.answersControlPlane {
+            // Sent again and again, until it arrives or the connection is given up.
+            return plan(.execute(host, command, life: life, connection: connection), after: between(200_000, 900_000))
+        }
+        // It was on its way when the connection went: it arrived, or it did not.
+        if !isCurrent, Bool.random(using: &random) { return }
+        if isCurrent { hosts[host]?.lastContact = now }
         let failure = carryOut(command, on: host, life: life, connection: connection)
-        guard isCurrent, known.answersControlPlane else { return }
+        guard isCurrent else { return }
         if happens(plan.answerIsLost) {
             return noticeSoon(host, after: 100, "the other side closed the connection")
         }

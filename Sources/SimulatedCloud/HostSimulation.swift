@@ -211,13 +211,13 @@ final class HostSimulation {
             plan(.hostReturns(host), after: between(1_000_000, 10_000_000))
         }
         load = [:]
-        for host in hosts.keys.sorted() {
-            plan(.deliver(.command(.activateHost(host), actor: "operator"), life: life), after: 0)
-        }
         plan(.checkRest, after: 20_000_000)
     }
 
     private func checkRest() {
+        for host in controller.configuration.physicalServers where host.closed && !isDown {
+            deliverNow(.command(.activateHost(host.id), actor: "operator"))
+        }
         guard let missing = auditor.unrest(of: self) else {
             report.convergence = TimeSpan(microseconds: now - overSince)
             return auditor.closeBooks(of: self, heap: &heap)

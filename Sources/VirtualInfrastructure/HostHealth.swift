@@ -90,6 +90,9 @@ public struct HostHealth: Codable, Hashable, Sendable {
         if phase == .confirmed { phase = .suspect }
     }
 
+    /// Each of its services has failed a check since its connection was lost: what they answered before says nothing.
+    public mutating func servicesFailed() { lastServiceAnswer = nil }
+
     /// Whether the evidence suffices by now.
     public mutating func conclude(at now: Timestamp) {
         guard phase == .suspect, let due = confirmationDue, due <= now else { return }

@@ -12,6 +12,8 @@ public enum InfrastructureEvent: Hashable, Sendable {
     case stop(InstanceID, incarnation: Int, grace: TimeSpan)
     /// An instance on a virtual server passed a check: evidence for its host.
     case serviceAnswered(InstanceID)
+    /// It failed one.
+    case serviceFailed(InstanceID)
 
     case connected(PhysicalServerID, HypervisorCapabilities)
     case disconnected(PhysicalServerID, reason: String)
@@ -47,6 +49,8 @@ public enum InfrastructureEvent: Hashable, Sendable {
     case abortRebalancing(actor: String)
     /// The processor time that each has used since it was started: the answer to `.measure`.
     case measured(PhysicalServerID, [VirtualServerID: TimeSpan])
+    /// The host's own agent asks for its lease to be renewed. `number` grows with each.
+    case leaseRenewed(PhysicalServerID, number: UInt64)
     /// A person has seen that the host is off.
     case confirmOff(PhysicalServerID, actor: String)
     /// Something that `nextDeadline` named is due.
@@ -111,6 +115,8 @@ public enum InfrastructureEffect: Hashable, Sendable {
     case ended(InstanceID, incarnation: Int, crashed: Bool, ago: TimeSpan?)
     /// A standby that was parked runs again.
     case woken(InstanceID, incarnation: Int)
+    /// Its host's connection is lost: whether it still answers is to be found out at once.
+    case doubted(InstanceID)
     /// For the books: `suspend` and `resume`, whoever caused them.
     case lifecycle(InstanceID, incarnation: Int, LifecycleEvent.Kind)
     case notify(key: String, severity: Notification.Severity, kind: String, title: String, body: String)

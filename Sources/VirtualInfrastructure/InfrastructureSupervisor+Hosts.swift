@@ -68,7 +68,11 @@ extension InfrastructureSupervisor {
         hosts[index].listDueAt = nil
         hosts[index].measureDueAt = nil
         hosts[index].health.disconnected(at: now)
-        if hosts[index].health.phase != before { phaseChanged(index, "the connection is lost: \(reason)") }
+        guard hosts[index].health.phase != before else { return }
+        phaseChanged(index, "the connection is lost: \(reason)")
+        for instance in servers.keys.sorted() where servers[instance]?.placement.host == host {
+            effects.append(.doubted(instance))
+        }
     }
 
     mutating func serviceAnswered(_ instance: InstanceID) {
@@ -76,9 +80,23 @@ extension InfrastructureSupervisor {
             return
         }
         servers[instance]?.lastSeen = now
+        servers[instance]?.failedCheckAt = nil
         let before = hosts[index].health.phase
         hosts[index].health.serviceAnswered(at: now)
         if hosts[index].health.phase != before { phaseChanged(index, "a service on it answers") }
+    }
+
+    /// Two kinds of evidence agree once all that served there has failed a check since the connection was lost.
+    mutating func serviceFailed(_ instance: InstanceID) {
+        guard let server = servers[instance], !server.isMigrating, let index = hostIndex(server.placement.host),
+            let silentSince = hosts[index].health.silentSince
+        else { return }
+        servers[instance]?.failedCheckAt = now
+        let serving = servers.values.filter {
+            $0.placement.host == server.placement.host && $0.phase == .running && $0.placement.parked == nil
+        }
+        guard serving.allSatisfy({ $0.failedCheckAt.map { $0 >= silentSince } ?? false }) else { return }
+        hosts[index].health.servicesFailed()
     }
 
     mutating func askForList(_ index: Int) {
@@ -104,7 +122,7 @@ extension InfrastructureSupervisor {
             missed(server)
         }
         repeatResizes(on: host)
-        repeatWakes(on: host)
+        repeatParking(on: host)
         resolve()
     }
 
@@ -292,6 +310,19 @@ extension InfrastructureSupervisor {
                     body: "It has no way to be switched off by the platform. Once you have seen that it is off: "
                         + "cloudwright physical-server confirm-off \(host.id)"))
         }
+    }
+
+    /// Granted as long as nothing was concluded from its silence. What is granted is a sign of life: a lease never ends
+    /// before it has run out, counted from the last renewal. Once it is being waited for its end, it stays so until the
+    /// host is connected again.
+    mutating func leaseRenewed(_ host: PhysicalServerID, _ number: UInt64) {
+        guard let index = hostIndex(host), hosts[index].leaseEndsAt == nil else { return }
+        switch hosts[index].health.phase {
+        case .fencing, .fenced, .recovering: return
+        case .unknown, .up, .suspect, .confirmed: break
+        }
+        hosts[index].health.heard(at: now)
+        hosts[index].grantedRenewal = number
     }
 
     mutating func fencingEnded(_ host: PhysicalServerID, _ failure: String?) {

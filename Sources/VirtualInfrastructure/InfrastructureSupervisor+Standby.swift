@@ -12,6 +12,10 @@ extension InfrastructureSupervisor {
         }
         servers[instance]?.placement.parked = state
         store(instance)
+        askToSleep(server, state)
+    }
+
+    private mutating func askToSleep(_ server: SupervisedServer, _ state: ParkedState) {
         switch state {
         case .paused: act(server.placement.host, .suspend(server.name))
         case .saved: act(server.placement.host, .save(server.name))
@@ -20,7 +24,10 @@ extension InfrastructureSupervisor {
 
     /// Asked for until it runs: what was lost is said again.
     mutating func wake(_ instance: InstanceID) {
-        guard let server = servers[instance], let state = server.placement.parked else { return }
+        // One that is to end is not woken first: it could go on when it is taken for gone.
+        guard let server = servers[instance], let state = server.placement.parked, server.phase != .stopping else {
+            return
+        }
         servers[instance]?.isWaking = true
         switch (state, server.phase) {
         // It is still on its way into its sleep: it is woken when it has arrived there.
@@ -75,13 +82,17 @@ extension InfrastructureSupervisor {
         ended(server, crashed: true, inferred: true)
     }
 
-    /// The host has said what it has: a wake that it may not have heard is repeated.
-    mutating func repeatWakes(on host: PhysicalServerID) {
+    /// The host has said what it has: a sleep or a wake that it may not have heard of is asked for again.
+    mutating func repeatParking(on host: PhysicalServerID) {
         for instance in servers.keys.sorted() {
-            guard let server = servers[instance], server.placement.host == host, server.isWaking,
-                server.phase == .suspended || server.phase == .saved
+            guard let server = servers[instance], server.placement.host == host, let state = server.placement.parked,
+                !server.isMigrating
             else { continue }
-            wake(instance)
+            switch server.phase {
+            case .suspended where server.isWaking, .saved where server.isWaking: wake(instance)
+            case .running where !server.isWaking: askToSleep(server, state)
+            case .starting, .running, .suspended, .saved, .stopping, .unconfirmed: break
+            }
         }
     }
 }

@@ -55,6 +55,7 @@ public struct InfrastructureSupervisor: Sendable {
         case .start(let identity, let template): start(identity, template)
         case .stop(let instance, let incarnation, let grace): stop(instance, incarnation, grace)
         case .serviceAnswered(let instance): serviceAnswered(instance)
+        case .serviceFailed(let instance): serviceFailed(instance)
         case .connected(let host, let capabilities): connected(host, capabilities)
         case .disconnected(let host, let reason): disconnected(host, reason)
         case .listed(let host, let observed): listed(host, observed)
@@ -79,6 +80,7 @@ public struct InfrastructureSupervisor: Sendable {
         case .rebalance(let operation, let actor): rebalance(operation, actor)
         case .abortRebalancing(let actor): abortRebalancing(actor)
         case .measured(let host, let used): measured(host, used)
+        case .leaseRenewed(let host, let number): leaseRenewed(host, number)
         case .confirmOff(let host, let actor): confirmOff(host, actor)
         case .deadline: break
         }

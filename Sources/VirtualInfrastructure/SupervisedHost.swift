@@ -15,6 +15,8 @@ public struct SupervisedHost: Hashable, Sendable {
     var toClean: Set<VirtualServerID> = []
     /// Until a lease has surely run out.
     var leaseEndsAt: Timestamp?
+    /// The last renewal of its lease that was granted.
+    public internal(set) var grantedRenewal: UInt64 = 0
     /// The refusal to fence it has been told.
     var toldRefusal = false
     var fencingHasFailed = false
@@ -48,6 +50,8 @@ public struct SupervisedServer: Hashable, Sendable {
     var template: VirtualServerTemplate?
     /// When the hypervisor that has it last said so.
     var lastSeen: Timestamp?
+    /// Its last check, where that failed.
+    var failedCheckAt: Timestamp?
     /// A list that was asked for before this says nothing about it.
     var startedAt: Timestamp?
     var destroyAt: Timestamp?

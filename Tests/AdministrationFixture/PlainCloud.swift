@@ -190,6 +190,11 @@ public actor PlainCloud: CloudAdministration {
         try requireHost(host)
     }
 
+    public func renewLease(of host: PhysicalServerID) throws(AdministrationRefusal) -> TimeSpan {
+        try requireHost(host)
+        return .seconds(20)
+    }
+
     public func confirmOff(_ host: PhysicalServerID, actor: String) throws(AdministrationRefusal) {
         try requireHost(host)
     }

@@ -86,6 +86,7 @@ enum House {
             ["CloudModel", "CloudPorts", "Glibc", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization"]),
         Room("FencingPrograms", .outer, ["CloudModel", "CloudPorts", "Foundation"]),
         Room("CLibvirt", .shim),
+        Room("CLibvirtRepair", .shim),
         Room(
             "HypervisorLibvirt", .outer,
             [

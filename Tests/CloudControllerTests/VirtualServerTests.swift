@@ -143,6 +143,36 @@ import VirtualInfrastructure
         #expect(bench.controller.instances.count == 1)
     }
 
+    @Test("with its host's connection lost, one check that fails is enough, and its host is fenced after two seconds")
+    func doubts() throws {
+        var bench = cloud()
+        let first = try run(&bench)
+        bench.failing["web-1"] = "connection refused"
+        let lostAt = bench.now
+        bench.send(.infrastructure(.disconnected(first.host, reason: "gone")))
+        bench.pass(.milliseconds(10))
+        #expect(bench.events.contains { $0.kind == "instance.failed" })
+        bench.pass(lostAt + .milliseconds(1_990) - bench.now)
+        func isFenced() -> Bool { bench.effects.contains { if case .fence = $0 { true } else { false } } }
+        #expect(!isFenced())
+        bench.pass(.milliseconds(20))
+        #expect(isFenced())
+        // The pause before it is started again has passed meanwhile.
+        bench.send(.infrastructure(.fencingEnded(first.host, failure: nil)))
+        bench.pass(.milliseconds(10))
+        #expect(bench.controller.instances.first?.incarnation == 2)
+    }
+
+    @Test("a host whose connection is lost and whose services answer is left alone")
+    func leavesAlone() throws {
+        var bench = cloud()
+        let first = try run(&bench)
+        bench.send(.infrastructure(.disconnected(first.host, reason: "its daemon is restarted")))
+        bench.pass(.seconds(60))
+        #expect(!bench.effects.contains { if case .fence = $0 { true } else { false } })
+        #expect(!bench.events.contains { $0.kind == "instance.failed" })
+    }
+
     @Test("a restarted control plane takes over what its hosts report")
     func recovers() throws {
         var bench = cloud()

@@ -17,6 +17,7 @@ import Testing
         "reconcile": "own",
         "closeBill": "operate", "createCredit": "operate",
         "listPhysicalServers": "read", "listVirtualServers": "read", "confirmPhysicalServerOff": "operate",
+        "renewPhysicalServerLease": "operate",
         "planPhysicalServerDrain": "read", "drainPhysicalServer": "operate", "abortPhysicalServerDrain": "operate",
         "activatePhysicalServer": "operate", "planRebalancing": "read", "rebalance": "operate",
         "abortRebalancing": "operate",

@@ -132,6 +132,88 @@ import VirtualInfrastructure
         #expect(world.believed.isEmpty)
     }
 
+    @Test("a renewal that is granted puts the end of the lease off; none is granted while its end is waited for")
+    func renewals() throws {
+        var world = threeHosts(.lease(.seconds(30)))
+        world.start("web-1", smallServer)
+        world.settle()
+        let host = try #require(world.host(of: "web-1"))
+        func granted() -> UInt64? { world.supervisor.hosts.first { $0.server.id == host }?.grantedRenewal }
+        // Its hypervisor is not heard, its agent still is: the connection alone is cut.
+        world.partition(host)
+        world.advance(.seconds(1))
+        world.tell(.leaseRenewed(host, number: 1))
+        #expect(granted() == 1)
+        world.advance(.seconds(9))
+        world.tell(.leaseRenewed(host, number: 2))
+        #expect(granted() == 1)
+        // 30 s and the margin of 5 s after the renewal, not after the connection was lost.
+        world.advance(.milliseconds(25_900))
+        #expect(world.believed == ["web-1": 1])
+        world.advance(.milliseconds(200))
+        #expect(world.believed.isEmpty)
+        world.tell(.leaseRenewed(host, number: 3))
+        #expect(granted() == 1)
+        world.comeBack(host)
+        world.settle()
+        world.tell(.leaseRenewed(host, number: 4))
+        #expect(granted() == 4)
+    }
+
+    @Test("a host that is back before its lease has run out is used as before")
+    func backInTime() throws {
+        var world = threeHosts(.lease(.seconds(30)))
+        world.start("web-1", smallServer)
+        world.settle()
+        let host = try #require(world.host(of: "web-1"))
+        world.partition(host)
+        world.advance(.seconds(10))
+        #expect(world.supervisor.hosts.first { $0.server.id == host }?.health.phase == .fencing)
+        world.comeBack(host)
+        world.settle()
+        world.advance(.seconds(60))
+        world.settle()
+        #expect(world.supervisor.hosts.first { $0.server.id == host }?.health.phase == .up)
+        #expect(world.believed == ["web-1": 1])
+    }
+
+    @Test("nothing is concluded from the halves of a migration that is under way")
+    func halves() throws {
+        var world = threeHosts()
+        world.start("web-1", smallServer)
+        world.settle()
+        let source = try #require(world.host(of: "web-1"))
+        world.tell(.migrate("web-1", to: nil, MigrationSettings(), operation: "op-1", actor: "ann"))
+        let destination = try #require(world.supervisor.servers["web-1"]?.placement.destination)
+        let server = try #require(world.hosts[source]?.servers.values.first)
+        func half(_ state: VirtualServerState) -> ObservedVirtualServer {
+            ObservedVirtualServer(
+                name: server.name, uuid: server.uuid, identity: server.identity, state: state, virtualCPUs: 1,
+                memory: server.memory, isInTransit: true)
+        }
+        // Its end is not seen: the connection to the source is lost in the middle.
+        world.letters = []
+        world.tell(.migrationEnded("web-1", .failed(HypervisorError(.unreachable, "it is cut off"))))
+        world.effects = []
+        world.tell(.listed(destination, [half(.paused)]))
+        world.tell(.listed(source, [half(.running)]))
+        #expect(world.supervisor.servers["web-1"]?.phase == .unconfirmed)
+        #expect(world.host(of: "web-1") == source && world.believed == ["web-1": 1])
+        // It has arrived.
+        world.tell(.listed(source, []))
+        var arrived = half(.running)
+        arrived.isInTransit = false
+        world.tell(.listed(destination, [arrived]))
+        #expect(world.host(of: "web-1") == destination)
+        let isTakenAway = world.effects.contains { effect in
+            switch effect {
+            case .command(_, .remove), .command(_, .forget), .command(_, .destroy): true
+            default: false
+            }
+        }
+        #expect(!isTakenAway)
+    }
+
     @Test("two of three hosts lost at once are not switched off: somebody is asked")
     func fencingStorm() {
         var world = threeHosts()
