@@ -72,7 +72,7 @@ extension Handlers {
 
     /// Refuses a change that is based on another version than the present one.
     func requireMatch(_ call: Call, _ tag: String) throws(API.Problem) {
-        guard let given = call.headers["if-match"] else {
+        guard let given = call.headers["if-match"], !given.isEmpty else {
             throw .missingPrecondition(
                 "Read it first, and send its ETag as If-Match, so that nobody's change is lost; '*' changes any "
                     + "version.")

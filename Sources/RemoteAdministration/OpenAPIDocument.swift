@@ -12,6 +12,7 @@ package enum OpenAPIDocument {
             paths[route.path, default: [:]][route.method.rawValue.lowercased()] = operation(
                 route, problem: problem, &recorder)
         }
+        closeRequests(&recorder)
         return [
             "openapi": "3.1.0",
             "info": [
@@ -40,6 +41,17 @@ package enum OpenAPIDocument {
             ],
         ]
     }()
+
+    /// Bodies of requests have no other fields than those that are named: a field that is not known is refused, since it
+    /// may be one that was mistyped. Answers may get more fields later.
+    private static func closeRequests(_ recorder: inout SchemaRecorder) {
+        let answers = Set(RouteTable.all.compactMap { $0.answer.type?.schemaName })
+        for name in RouteTable.all.compactMap({ $0.body?.type?.schemaName }) where !answers.contains(name) {
+            guard case .object(var schema)? = recorder.schemas[name] else { continue }
+            schema["additionalProperties"] = false
+            recorder.schemas[name] = .object(schema)
+        }
+    }
 
     private static func operation(_ route: Route, problem: JSONValue, _ recorder: inout SchemaRecorder) -> JSONValue {
         var operation: [String: JSONValue] = [
@@ -82,21 +94,22 @@ package enum OpenAPIDocument {
                 "schema": schema(of: parameter.kind),
             ]
         }
-        func header(_ name: String, required: Bool, _ meaning: String) -> JSONValue {
+        func header(_ name: String, required: Bool, _ schema: JSONValue, _ meaning: String) -> JSONValue {
             [
                 "name": .string(name), "in": "header", "required": .boolean(required),
-                "description": .string(meaning), "schema": ["type": "string"],
+                "description": .string(meaning), "schema": schema,
             ]
         }
         if route.needsIfMatch {
             parameters.append(
                 header(
-                    "If-Match", required: !route.isTrial, "The ETag of the version that is changed, or `*` for any."))
+                    "If-Match", required: !route.isTrial, ["type": "string", "minLength": 1],
+                    "The ETag of the version that is changed, or `*` for any."))
         }
         if route.isRepeatable {
             parameters.append(
                 header(
-                    "Idempotency-Key", required: false,
+                    "Idempotency-Key", required: false, ["type": "string", "pattern": "^[!-~]{1,255}$"],
                     "1 to 255 visible ASCII characters; names this change, however often the request is sent."))
         }
         return parameters
@@ -107,7 +120,11 @@ package enum OpenAPIDocument {
         case .text: ["type": "string", "minLength": 1]
         case .integer(let range):
             ["type": "integer", "minimum": .integer(range.lowerBound), "maximum": .integer(range.upperBound)]
-        case .time: ["type": "string", "description": "RFC 3339, or a date for its midnight in UTC."]
+        case .time:
+            [
+                "type": "string", "description": "RFC 3339, or a date for its midnight in UTC.",
+                "anyOf": [["format": "date-time"], ["format": "date"]],
+            ]
         case .boolean: ["type": "boolean"]
         case .oneOf(let words): ["type": "string", "enum": .array(words.map { .string($0) })]
         }

@@ -4,7 +4,7 @@ import AdministrationAPI
 /// else than the code.
 struct SchemaRecorder {
     /// By schema name.
-    private(set) var schemas: [String: JSONValue] = [:]
+    var schemas: [String: JSONValue] = [:]
 
     /// Records the type and those that it is made of; gives back a reference to it.
     mutating func reference(to type: any WireType.Type) -> JSONValue {

@@ -16,6 +16,7 @@ import time
 import urllib.request
 
 from browser import Browser, Failure, Page
+from second_factor import second_factor
 
 password = "a fine pass phrase"
 views = ["overview", "services", "services/classic", "services/classic/scaling", "notifications", "failover",
@@ -118,6 +119,10 @@ def first_login(page, around):
     page.key("Enter", number=13)
     page.wait_for_text("Overview", "h1")
     page.expected = []
+
+
+def code_asked_for(page, around):
+    second_factor(page, around, password)
 
 
 def limit_raised(page, around):
@@ -472,7 +477,7 @@ def rights_shown(page, around):
     expect(not page.evaluate("document.body.innerText.includes('dave')"), "nothing of another consumer")
 
 
-tests = [first_login, limit_raised, failover_seen, failed_login_found, bills_shown, integrity_checked,
+tests = [first_login, code_asked_for, limit_raised, failover_seen, failed_login_found, bills_shown, integrity_checked,
          virtual_servers_commanded, key_made_and_revoked, feed_resumes, by_keyboard, both_languages, small_screen,
          accessible, pictures, scaling_explained, services_searched, interactive_soon, rights_shown]
 
