@@ -27,16 +27,22 @@ let package = Package(
         room("CloudPorts", ["CloudModel"]),
         room("Credentials", ["CloudModel", crypto]),
         room("Spool", ["CloudModel"]),
-        room("LogDatabaseSQLite", ["CloudModel", "CloudPorts", grdb]),
+        room("LogRecords", ["CloudModel", "CloudPorts"]),
+        room("LogDatabaseSQLite", ["CloudModel", "CloudPorts", "LogRecords", grdb]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        room("LogDatabasePostgres", ["CPostgres", "CloudModel", "CloudPorts", "LogRecords"]),
+        room("PostgresFixture"),
         room("MerkleLog", ["CloudModel", "Credentials", crypto]),
         room("SealedBooks", ["CloudModel", "CloudPorts", "MerkleLog", logging]),
         room("PayPerUse", ["CloudModel"]),
-        room("Bookkeeping", ["CloudModel", "CloudPorts", "PayPerUse"]),
+        room(
+            "Bookkeeping",
+            ["CloudModel", "CloudPorts", "Credentials", "MerkleLog", "PayPerUse", "SealedBooks", logging]),
         .executableTarget(
             name: "books-benchmark",
             dependencies: [
-                "Bookkeeping", "CloudModel", "CloudPorts", "LogDatabaseSQLite", "MerkleLog", "PayPerUse",
-                "SealedBooks", "Spool", logging,
+                "Bookkeeping", "CloudModel", "CloudPorts", "LogDatabasePostgres", "LogDatabaseSQLite", "MerkleLog",
+                "PayPerUse", "PostgresFixture", "SealedBooks", "Spool", logging,
             ], swiftSettings: settings),
     ]
 )

@@ -438,6 +438,8 @@ public struct LogDatabaseError: Error, Hashable, Sendable, CustomStringConvertib
         case corrupted
         /// The schema is newer than this binary.
         case newerSchema = "newer-schema"
+        /// Another control plane holds the lease: what this one decides counts for nothing.
+        case superseded
     }
 
     public var code: Code

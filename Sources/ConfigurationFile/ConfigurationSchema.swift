@@ -128,6 +128,10 @@ extension ConfigurationSchema {
                 "With `postgres`: the file with libpq's connection string, one line, mode 0600, as "
                     + "`host=db1,db2 dbname=cloudwright user=cloudwright password=…`. Of several hosts the one that "
                     + "takes writes is used."),
+            Field(
+                "lease", "duration", "15s",
+                "With `postgres`: how long a platform that is not heard of keeps its standby, which is another one on "
+                    + "the same database, from taking over."),
         ])
 
     static let audit = Section(

@@ -35,7 +35,8 @@ struct CloudReader {
         case .postgres:
             let file = section.requiredText(
                 "connectionFile", remedy: "name the file with the connection string: /etc/cloudwright/postgres")
-            return .postgres(connectionFile: file ?? "/")
+            return .postgres(
+                connectionFile: file ?? "/", lease: section.duration("lease") ?? LogDatabaseSettings.usualLease)
         }
     }
 

@@ -30,10 +30,11 @@ extension ResourceTree {
         spec.add("rebalancing") { add(rebalancing, to: &$0) }
         spec.add("instanceLease", settings.instanceLease, default: usual.instanceLease)
         spec.add("witnessFile", text: settings.witnessFile)
-        if case .postgres(let connectionFile) = settings.logDatabase {
+        if case .postgres(let connectionFile, let lease) = settings.logDatabase {
             spec.add("logDatabase") { database in
                 database.add("kind", text: settings.logDatabase.kind.rawValue)
                 database.add("connectionFile", text: connectionFile)
+                database.add("lease", lease, default: LogDatabaseSettings.usualLease)
             }
         }
         spec.add("audit") { audit in

@@ -69,6 +69,7 @@ extension ControlPlane {
             group.addTask { await self.forwardDataPlaneEvents() }
             group.addTask { await self.sendHeartbeats() }
             group.addTask { await self.deliverNotifications(publicURL: publicURL) }
+            if let lease = ports.lease { group.addTask { await lease.run() } }
         }
     }
 

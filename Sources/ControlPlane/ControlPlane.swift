@@ -34,12 +34,15 @@ public actor ControlPlane {
         /// Nil where this build has no adapter to hypervisors: physical servers stay unknown, and nothing is placed.
         public var hypervisors: (any HypervisorProvider)?
         public var fencing: (any Fencing)?
+        /// Nil where no other control plane can share the log database.
+        public var lease: LeaseKeeper?
 
         public init(
             logDatabase: any LogDatabase, instances: any InstanceDriver, prober: any HealthProber,
             dataPlane: any DataPlane, notifier: any Notifier, hypervisors: (any HypervisorProvider)? = nil,
-            fencing: (any Fencing)? = nil
+            fencing: (any Fencing)? = nil, lease: LeaseKeeper? = nil
         ) {
+            self.lease = lease
             self.logDatabase = logDatabase
             self.instances = instances
             self.prober = prober
@@ -124,7 +127,11 @@ public actor ControlPlane {
             for envelope in batch {
                 effects += controller.step(envelope.event, at: clock.now(), random: &random)
             }
-            await commit(effects)
+            guard await commit(effects), await ports.lease?.mayAct() != false else {
+                for envelope in batch { envelope.processed?.resume() }
+                close()
+                break
+            }
             for effect in effects where !effect.isWrite { run(effect) }
             for envelope in batch { envelope.processed?.resume() }
             armDeadline()
@@ -133,9 +140,10 @@ public actor ControlPlane {
     }
 
     /// Tries until it succeeds: an action whose intent is not in the log must not run (rule: intent before action).
-    private func commit(_ effects: [Effect]) async {
+    /// False where another control plane decides.
+    private func commit(_ effects: [Effect]) async -> Bool {
         let transaction = ControlTransaction(effects: effects, controller: controller)
-        guard transaction != ControlTransaction() else { return }
+        guard transaction != ControlTransaction() else { return true }
         var pause = TimeSpan.milliseconds(50)
         while !isClosed {
             do {
@@ -145,9 +153,13 @@ public actor ControlPlane {
                 for event in transaction.events {
                     logger.info("\(event.summary)", metadata: ["kind": "\(event.kind)"])
                 }
-                return
+                return true
             } catch {
                 databaseFailure = error.description
+                if error.code == .superseded {
+                    ports.lease?.lose()
+                    return false
+                }
                 logger.error(
                     "The log database does not take a decision; trying again",
                     metadata: ["error": "\(error)", "pause_ms": "\(pause.millisecondsRoundedUp)"])
@@ -155,6 +167,7 @@ public actor ControlPlane {
                 pause = min(pause * 2, .seconds(5))
             }
         }
+        return true
     }
 
     private func run(_ effect: Effect) {

@@ -51,7 +51,7 @@ extension PostgresLogDatabase {
     }
 
     public func record(_ event: AuditEvent) async throws(LogDatabaseError) {
-        try await write("storing an audit event") { connection in
+        try await write("storing an audit event", isFenced: false) { connection in
             let storedAt = Self.now()
             var positions = try PositionCounter("audit_event", on: connection)
             if try Books.insert(

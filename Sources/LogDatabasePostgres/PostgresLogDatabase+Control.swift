@@ -75,7 +75,8 @@ extension PostgresLogDatabase {
         for credit in transaction.credits { try append(credit, on: connection) }
         let at = now()
         try connection.run("DELETE FROM control_commit WHERE at < $1", at - .hours(24))
-        try connection.run("INSERT INTO control_commit VALUES ($1, $2, $3)", token, positions.last, at)
+        try connection.run(
+            "INSERT INTO control_commit SELECT $1, $2, epoch, $3 FROM control_lease", token, positions.last, at)
         return positions.last
     }
 

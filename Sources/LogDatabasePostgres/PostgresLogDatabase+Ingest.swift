@@ -11,7 +11,7 @@ extension PostgresLogDatabase {
             throw LogDatabaseError(
                 .corrupted, "a batch of \(batch.source) begins at number \(batch.firstSequence); numbers begin at 1")
         }
-        return try await write("storing records of \(batch.source)") { connection in
+        return try await write("storing records of \(batch.source)", isFenced: false) { connection in
             var ingestion = try Ingestion(batch, on: connection)
             try ingestion.run()
             return ingestion.outcome

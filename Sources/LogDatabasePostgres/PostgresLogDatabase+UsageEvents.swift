@@ -22,7 +22,7 @@ extension PostgresLogDatabase {
     }
 
     private func storing(_ events: [UsageEvent]) async throws -> UsageEventOutcome {
-        try await writing { connection in
+        try await writing(isFenced: false) { connection in
             var outcome = UsageEventOutcome(stored: 0, duplicates: 0, conflicts: [])
             var positions = try PositionCounter("usage_event", on: connection)
             let storedAt = Self.now()
@@ -43,7 +43,7 @@ extension PostgresLogDatabase {
     }
 
     private func keep(_ conflicts: [UsageEvent]) async throws(LogDatabaseError) {
-        try await write("keeping conflicts of usage events") { connection in
+        try await write("keeping conflicts of usage events", isFenced: false) { connection in
             for event in conflicts {
                 guard let stored = try Self.usageEvent(event.source, event.id, on: connection) else { continue }
                 _ = try Books.insertConflict(

@@ -13,6 +13,8 @@ public final class PostgresLogDatabase: LogDatabase {
     private let readers: ConnectionThreads
     /// Decisions that may be stored: the connection was lost while they were committed.
     let doubts = Mutex(CommitDoubts())
+    /// The lease that decisions are written under; nil where none was taken.
+    let epoch = Mutex<Int64?>(nil)
 
     private static let writingConnections = 2
     private static let readingConnections = 3
@@ -61,13 +63,15 @@ public final class PostgresLogDatabase: LogDatabase {
         }
     }
 
-    /// Everything in `body`, or nothing; durable on return.
+    /// Everything in `body`, or nothing; durable on return. `isFenced`: refused where another control plane has taken
+    /// the lease; records of what has happened are taken from everybody.
     @discardableResult
     func write<Value: Sendable>(
-        _ what: String, transaction: Bool = true, _ body: @escaping @Sendable (Connection) throws -> Value
+        _ what: String, transaction: Bool = true, isFenced: Bool = true,
+        _ body: @escaping @Sendable (Connection) throws -> Value
     ) async throws(LogDatabaseError) -> Value {
         do {
-            return try await transaction ? writing(body) : writers.run(body)
+            return try await transaction ? writing(isFenced: isFenced, body) : writers.run(body)
         } catch {
             throw LogDatabaseError(cause: error, doing: what)
         }
@@ -75,9 +79,15 @@ public final class PostgresLogDatabase: LogDatabase {
 
     /// As `write`, with what was thrown as it is.
     func writing<Value: Sendable>(
-        _ body: @escaping @Sendable (Connection) throws -> Value
+        isFenced: Bool, _ body: @escaping @Sendable (Connection) throws -> Value
     ) async throws -> Value {
-        try await writers.run { connection in try connection.transaction { try body(connection) } }
+        let epoch = isFenced ? epoch.withLock { $0 } : nil
+        return try await writers.run { connection in
+            try connection.transaction {
+                if let epoch { try Self.requireEpoch(epoch, on: connection) }
+                return try body(connection)
+            }
+        }
     }
 
     /// The wall clock: when a record was stored.

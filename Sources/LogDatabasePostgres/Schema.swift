@@ -197,8 +197,17 @@ enum Schema {
 
     private static let control = """
         -- Which decisions were stored: whoever lost the connection while one was committed asks here.
-        CREATE TABLE control_commit (token text COLLATE "C" PRIMARY KEY, position bigint NOT NULL, at bigint NOT NULL);
+        CREATE TABLE control_commit (
+            token text COLLATE "C" PRIMARY KEY, position bigint NOT NULL, epoch bigint NOT NULL, at bigint NOT NULL
+        );
         CREATE INDEX control_commit_at ON control_commit (at);
+
+        -- Which of several control planes decides.
+        CREATE TABLE control_lease (
+            id integer PRIMARY KEY CHECK (id = 1), epoch bigint NOT NULL, holder text NOT NULL,
+            expires_at bigint NOT NULL
+        );
+        INSERT INTO control_lease VALUES (1, 0, '', 0);
 
         CREATE TABLE configuration (id integer PRIMARY KEY CHECK (id = 1), content text NOT NULL);
         CREATE TABLE instance (id text COLLATE "C" PRIMARY KEY, content text NOT NULL);

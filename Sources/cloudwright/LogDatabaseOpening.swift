@@ -1,14 +1,18 @@
 import CloudModel
 import CloudPorts
+import ControlPlane
+import Foundation
+import Glibc
 import LogDatabasePostgres
 import LogDatabaseSQLite
+import Logging
 
 extension LogDatabaseSettings {
     /// The log database that the configuration names.
     func open(in data: DataDirectory) async throws -> any LogDatabase {
         switch self {
         case .sqlite: return try SQLiteLogDatabase(path: data.path("log.sqlite"))
-        case .postgres(let connectionFile):
+        case .postgres(let connectionFile, _):
             do {
                 return try await PostgresLogDatabase.open(PostgresConnectionSettings(file: connectionFile))
             } catch {
@@ -17,6 +21,20 @@ extension LogDatabaseSettings {
         }
     }
 
+    /// Who holds the lease, where several platforms can share the log database; nil where they cannot.
+    func keeper(of database: any LogDatabase, logger: Logger) -> LeaseKeeper? {
+        guard case .postgres(_, let duration) = self, let lease = database as? any ControlLease else { return nil }
+        return LeaseKeeper(
+            lease: lease, holder: "\(ProcessInfo.processInfo.hostName), process \(getpid())", duration: duration,
+            logger: logger,
+            // What is in memory counts for nothing any more, and nothing of it may be carried out: an end in good order
+            // would stop instances that are another's now. The next start is its standby.
+            onLoss: { _exit(Self.supersededStatus) })
+    }
+
+    /// EX_TEMPFAIL of sysexits(3): worth another start.
+    private static let supersededStatus: Int32 = 75
+
     private static func words(for error: LogDatabaseError, _ connectionFile: String) -> String {
         guard error.code == .unavailable else { return "the log database cannot be opened: \(error.message)" }
         return """
@@ -24,5 +42,22 @@ extension LogDatabaseSettings {
             from this machine, and that \(connectionFile) (spec.logDatabase.connectionFile) names it; \
             psql "$(cat \(connectionFile))" tries the same
             """
+    }
+}
+
+extension PlatformSettings {
+    /// The gateway as it numbers its records. Several platforms on one log database have the cloud's name in common,
+    /// and must not number in one another's place: there the data directory, whose spool the numbers are of, has a name.
+    func gatewayName(in data: DataDirectory) throws -> String {
+        guard logDatabase.kind == .postgres else { return name }
+        let file = data.url("gateway-id")
+        if let text = try? String(contentsOf: file, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines),
+            !text.isEmpty
+        {
+            return "\(name)-\(text)"
+        }
+        let id = String(UInt32.random(in: .min ... .max), radix: 36)
+        try Data((id + "\n").utf8).write(to: file, options: .atomic)
+        return "\(name)-\(id)"
     }
 }

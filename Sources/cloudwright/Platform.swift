@@ -34,6 +34,7 @@ struct Platform: Sendable {
     private let sealer: LogSealer
     private let driver: LocalProcessDriver
     private let controlPlane: ControlPlane
+    private let lease: LeaseKeeper?
     private let tasks: [Task<Void, Never>]
     private let server: Task<Void, any Error>
     private let logger: Logger
@@ -45,6 +46,9 @@ struct Platform: Sendable {
         let clock = PlatformClock()
         let driver = try LocalProcessDriver(dataDirectory: data.path, logger: logger)
         let database = try await settings.logDatabase.open(in: data)
+        // Before anything is written: of several platforms on one database, the others wait here.
+        let lease = settings.logDatabase.keeper(of: database, logger: logger)
+        try await lease?.acquire()
         try await FirstAdministrator(database: database, tokenFile: options.administratorTokenFile)
             .create(at: clock.now())
         let tagKey = try KeyFile.key(at: data.url("audit-tag.key"))
@@ -64,7 +68,7 @@ struct Platform: Sendable {
             ports: ControlPlane.Ports(
                 logDatabase: database, instances: driver, prober: HealthProbes(), dataPlane: gateway,
                 notifier: NotificationDelivery(relay: settings.mailRelay, logger: logger),
-                hypervisors: LibvirtProvider(logger: logger), fencing: FencingProgram()),
+                hypervisors: LibvirtProvider(logger: logger), fencing: FencingProgram(), lease: lease),
             links: ChangeLinks(key: try KeyFile.key(at: data.url("change-link.key"))), clock: clock,
             healthOfAgents: {
                 [
@@ -105,7 +109,7 @@ struct Platform: Sendable {
         try announce(options, gateway: gateway, administration: address, logger: logger)
         return Platform(
             options: options, database: database, gateway: gateway, ingestion: ingestion, sealer: sealer,
-            driver: driver, controlPlane: controlPlane, tasks: tasks, server: serving, logger: logger)
+            driver: driver, controlPlane: controlPlane, lease: lease, tasks: tasks, server: serving, logger: logger)
     }
 
     /// Finishes requests, stops the instances, stores what is spooled, and closes the log database.
@@ -120,6 +124,7 @@ struct Platform: Sendable {
         await sealer.seal()
         gateway.spool.close()
         await driver.close()
+        await lease?.release()
         await database.close()
         logger.notice("Stopped")
     }
@@ -156,7 +161,7 @@ struct Platform: Sendable {
     ) throws -> Gateway {
         try Gateway(
             configuration: GatewayConfiguration(
-                name: settings.name, listeners: settings.gateway.listeners,
+                name: try settings.gatewayName(in: data), listeners: settings.gateway.listeners,
                 loops: settings.gateway.loops ?? ProcessInfo.processInfo.activeProcessorCount,
                 spoolDirectory: data.path("spool"), auditTagKey: tagKey,
                 http2: HTTP2Settings(

@@ -44,11 +44,12 @@ struct BooksBenchmark {
         }
         spool.close()
         await database.close()
+        try await PostgresJob(records: records, folder: folder).run()
     }
 
     // MARK: Steps
 
-    private static func write(_ records: Int, to spool: SpoolDirectory) throws {
+    static func write(_ records: Int, to spool: SpoolDirectory) throws {
         let writer = try spool.makeWriter(source: source)
         let consumers = (0..<1_000).map { number in
             ConsumerID("consumer-" + String(10_000 + number).dropFirst() + "@example.org")
@@ -71,7 +72,7 @@ struct BooksBenchmark {
     }
 
     /// As `SpoolIngestion` does.
-    private static func carry(_ spool: SpoolDirectory, to database: SQLiteLogDatabase) async throws {
+    static func carry(_ spool: SpoolDirectory, to database: any LogDatabase) async throws {
         let reader = spool.makeReader()
         while let batch = try reader.nextBatch(
             of: source, after: try await database.highWaterMark(ofSource: source) ?? 0)
@@ -103,15 +104,18 @@ struct BooksBenchmark {
 
     // MARK: Figures
 
-    private static func measure(
+    /// Gives back records a second.
+    @discardableResult
+    static func measure(
         _ step: String, _ records: Int, _ body: @Sendable () async throws -> Void
-    ) async throws {
+    ) async throws -> Double {
         let (begin, used) = (ContinuousClock.now, processorSeconds())
         try await body()
         let elapsed = (ContinuousClock.now - begin) / .seconds(1)
         let rate = Int(Double(records) / elapsed)
         let cost = (processorSeconds() - used) * 1_000_000 / Double(records)
         print("| \(step) | \(rate) | \(String(format: "%.2f", cost)) | \(residentMebibytes()) |")
+        return Double(records) / elapsed
     }
 
     private static func processorSeconds() -> Double {

@@ -1,0 +1,60 @@
+import CloudModel
+import CloudPorts
+import Foundation
+import LogDatabasePostgres
+import PostgresFixture
+import Spool
+
+/// The same records into PostgreSQL, beside the least that storing them there can cost: one COPY of the same rows, from
+/// a file on the server, into a table with the same columns and keys.
+struct PostgresJob {
+    let records: Int
+    let folder: URL
+
+    func run() async throws {
+        if let obstacle = PostgresServer.obstacle {
+            print("\nPostgreSQL is left out: \(obstacle)")
+            return
+        }
+        let server = try await PostgresServer.make(settings: ["max_wal_size = 8GB", "shared_buffers = 512MB"])
+        try await server.start()
+        do {
+            try await measure(on: server)
+        } catch {
+            await server.remove()
+            throw error
+        }
+        await server.remove()
+    }
+
+    private func measure(on server: PostgresServer) async throws {
+        let connection = try await server.makeDatabase()
+        let name = connection.split(separator: "=").last.map(String.init) ?? ""
+        let database = try await PostgresLogDatabase.open(PostgresConnectionSettings(connection))
+        let spool = try SpoolDirectory(
+            path: folder.appendingPathComponent("spool-postgres").path,
+            settings: SpoolSettings(maximumBytesPerWriter: .mebibytes(Int64(max(1_024, records / 4_096)))))
+        try BooksBenchmark.write(records, to: spool)
+        let carried = try await BooksBenchmark.measure("carried into PostgreSQL", records) {
+            try await BooksBenchmark.carry(spool, to: database)
+        }
+        spool.close()
+        await database.close()
+        let file = "\(server.directory)/rows"
+        try await server.sql("COPY (SELECT * FROM usage_record) TO '\(file)' (FORMAT binary)", database: name)
+        try await server.sql(
+            """
+            CREATE TABLE bare (LIKE usage_record);
+            ALTER TABLE bare ADD PRIMARY KEY (source, sequence);
+            CREATE UNIQUE INDEX ON bare (request_high, request_low);
+            CREATE INDEX ON bare (completed_at);
+            """, database: name)
+        try await server.sql("CHECKPOINT", database: name)
+        let bare = try await BooksBenchmark.measure("a bare COPY of the same rows", records) {
+            try await server.sql("COPY bare FROM '\(file)' (FORMAT binary)", database: name)
+        }
+        let stored = try await server.sql("SELECT count(*) FROM bare", database: name)
+        precondition(stored == "\(records)", "the bare COPY stored \(stored) rows")
+        print("\nInto PostgreSQL at \(String(format: "%.2f", carried / bare)) of the rate of a bare COPY.")
+    }
+}
