@@ -128,7 +128,8 @@ let package = Package(
                 "AdministrationAPI", "AdministrationClient", "Bookkeeping", "CloudModel", "CloudPorts",
                 "ConfigurationFile", "ControlPlane", "Credentials", "FencingPrograms", "Gateway", "HealthProbing",
                 "HypervisorLibvirt",
-                "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "MerkleLog", "Notifications",
+                "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "MerkleLog",
+                "Notifications",
                 "RemoteAdministration",
                 "ScalingListener", "ScalingReplay", "SealedBooks", "SimulatedCloud", "Spool",
                 argumentParser, logging, yams,
@@ -216,8 +217,9 @@ let package = Package(
         tests(
             "CommandLineTests",
             [
-                "AdministrationAPI", "AdministrationFixture", "CloudModel", "CloudPorts", "LogDatabaseSQLite",
-                "cloudwright",
+                "AdministrationAPI", "AdministrationFixture", "CloudModel", "CloudPorts", "LogDatabaseContract",
+                "LogDatabasePostgres", "LogDatabaseSQLite", "MerkleLog", "PostgresFixture", "SealedBooks",
+                "cloudwright", logging,
             ]),
         tests("LoadClientTests", ["LoadClient"]),
         tests(

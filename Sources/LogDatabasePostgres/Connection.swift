@@ -125,7 +125,7 @@ final class Connection {
 
     // MARK: COPY
 
-    /// Sends rows in COPY's binary format (PostgreSQL manual, COPY, "Binary Format").
+    /// Sends rows in a format of COPY's.
     func copy(_ sql: String, _ bytes: [UInt8]) throws {
         guard let begun = PQexec(handle, sql) else { throw failure(nil, sql) }
         defer { PQclear(begun) }
@@ -136,7 +136,26 @@ final class Connection {
             }
         }
         guard sent == 1, PQputCopyEnd(handle, nil) == 1 else { throw failure(nil, sql) }
-        // The server's answer, then the end of answers.
+        try endOfCopy(sql)
+    }
+
+    /// Gives the rows that a COPY to the client sends to the body, a line each, in text.
+    func copyOut(_ sql: String, _ line: (UnsafeRawBufferPointer) -> Void) throws {
+        guard let begun = PQexec(handle, sql) else { throw failure(nil, sql) }
+        defer { PQclear(begun) }
+        guard PQresultStatus(begun) == PGRES_COPY_OUT else { throw failure(begun, sql) }
+        var text: UnsafeMutablePointer<CChar>?
+        while case let count = PQgetCopyData(handle, &text, 0), count > 0 {
+            line(UnsafeRawBufferPointer(start: text, count: Int(count)))
+            PQfreemem(text)
+        }
+        try endOfCopy(sql)
+    }
+
+    var isInTransaction: Bool { PQtransactionStatus(handle) == PQTRANS_INTRANS }
+
+    /// The server's answer, then the end of answers.
+    private func endOfCopy(_ sql: String) throws {
         var refusal: (any Error)?
         while let result = PQgetResult(handle) {
             if PQresultStatus(result) != PGRES_COMMAND_OK { refusal = failure(result, sql) }

@@ -18,7 +18,9 @@ struct Cloudwright: AsyncParsableCommand {
             """,
         version: "0.1.0",
         groupedSubcommands: [
-            CommandGroup(name: "The platform", subcommands: [Serve.self, Simulate.self, Health.self, Login.self]),
+            CommandGroup(
+                name: "The platform",
+                subcommands: [Serve.self, Simulate.self, Health.self, Login.self, MigrateLog.self]),
             CommandGroup(name: "Configuration", subcommands: [Apply.self, Validate.self, Export.self]),
             CommandGroup(
                 name: "Services",

@@ -14,11 +14,30 @@ extension LogDatabaseSettings {
         case .sqlite: return try SQLiteLogDatabase(path: data.path("log.sqlite"))
         case .postgres(let connectionFile, _):
             do {
-                return try await PostgresLogDatabase.open(PostgresConnectionSettings(file: connectionFile))
-            } catch {
+                let database = try await PostgresLogDatabase.open(PostgresConnectionSettings(file: connectionFile))
+                try await Self.checkIsNotForgotten(data, database, connectionFile)
+                return database
+            } catch let error as LogDatabaseError {
                 throw CommandFailure(Self.words(for: error, connectionFile))
             }
         }
+    }
+
+    /// An empty database beside a file with a history: whoever changed the configuration meant to take it along.
+    private static func checkIsNotForgotten(
+        _ data: DataDirectory, _ database: PostgresLogDatabase, _ connectionFile: String
+    ) async throws {
+        let file = data.path("log.sqlite")
+        guard FileManager.default.fileExists(atPath: file), try await database.lastEventPosition() == 0,
+            try await database.administrators().isEmpty
+        else { return }
+        await database.close()
+        throw CommandFailure(
+            """
+            the database that \(connectionFile) names is empty, and \(file) has the books; move them with \
+            cloudwright migrate-log --from sqlite:\(file) --to postgres:\(connectionFile), or move the file away to \
+            begin anew
+            """)
     }
 
     /// Who holds the lease, where several platforms can share the log database; nil where they cannot.
@@ -47,7 +66,7 @@ extension LogDatabaseSettings {
 
 extension PlatformSettings {
     /// The gateway as it numbers its records. Several platforms on one log database have the cloud's name in common,
-    /// and must not number in one another's place: there the data directory, whose spool the numbers are of, has a name.
+    /// and must not number in one another's place: there the data directory, whose spool it is, has a name of its own.
     func gatewayName(in data: DataDirectory) throws -> String {
         guard logDatabase.kind == .postgres else { return name }
         let file = data.url("gateway-id")

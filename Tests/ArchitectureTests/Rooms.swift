@@ -160,7 +160,8 @@ enum House {
                 "CloudController", "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials",
                 "Dispatch",
                 "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt",
-                "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "Logging", "MerkleLog", "Notifications",
+                "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "Logging", "MerkleLog",
+                "Notifications",
                 "PayPerUse",
                 "RemoteAdministration", "ScalingListener", "ScalingReplay", "SealedBooks", "ServiceLifecycle",
                 "SimulatedCloud", "Spool", "Synchronization", "Yams",
@@ -194,7 +195,8 @@ enum House {
         // The program's command line against that server.
         "CommandLineTests": [
             "AdministrationAPI", "AdministrationClient", "AdministrationFixture", "ArgumentParser",
-            "ConfigurationFile", "Credentials", "LogDatabaseSQLite", "Yams", "cloudwright",
+            "ConfigurationFile", "Credentials", "LogDatabaseContract", "LogDatabasePostgres", "LogDatabaseSQLite",
+            "MerkleLog", "PostgresFixture", "SealedBooks", "Yams", "cloudwright",
         ],
         // The web console in a browser, in Python; ScenarioTests runs it.
         "Browser": [],
