@@ -181,8 +181,15 @@ extension DrainReport {
 }
 
 extension HypervisorCommand {
-    /// Whose queue it waits in; nil for what must not wait: an abort is for the command under way.
+    /// What it waits behind: whatever is under way for the same instance, so that the disks of one incarnation are
+    /// taken away before the next one is given its own. Names end in the incarnation.
     fileprivate var queue: VirtualServerID? {
+        guard let name = subject?.rawValue, let end = name.lastIndex(of: "-") else { return subject }
+        return VirtualServerID(String(name[..<end]))
+    }
+
+    /// Nil for what must not wait: an abort is for the command under way.
+    private var subject: VirtualServerID? {
         switch self {
         case .list, .measure, .abortMigration: nil
         case .run(let definition): definition.name

@@ -253,7 +253,7 @@ extension HostSimulation {
 }
 
 extension HypervisorCommand {
-    /// Whose queue it waits in, as in the runtime.
+    /// Whose queue it waits in. The runtime keeps even those of one instance in order; less order finds more.
     fileprivate var subject: VirtualServerID? {
         switch self {
         case .list, .measure, .abortMigration: nil
