@@ -40,15 +40,18 @@ extension LogDatabaseSettings {
             """)
     }
 
-    /// Who holds the lease, where several platforms can share the log database; nil where they cannot.
-    func keeper(of database: any LogDatabase, logger: Logger) -> LeaseKeeper? {
+    /// The lease, where several platforms can share the log database; nil where they cannot. All but one of them wait
+    /// here, before anything is written.
+    func heldLease(of database: any LogDatabase, logger: Logger) async throws -> LeaseKeeper? {
         guard case .postgres(_, let duration) = self, let lease = database as? any ControlLease else { return nil }
-        return LeaseKeeper(
+        let keeper = LeaseKeeper(
             lease: lease, holder: "\(ProcessInfo.processInfo.hostName), process \(getpid())", duration: duration,
             logger: logger,
             // What is in memory counts for nothing any more, and nothing of it may be carried out: an end in good order
             // would stop instances that are another's now. The next start is its standby.
             onLoss: { _exit(Self.supersededStatus) })
+        try await keeper.acquire()
+        return keeper
     }
 
     /// EX_TEMPFAIL of sysexits(3): worth another start.

@@ -46,9 +46,7 @@ struct Platform: Sendable {
         let clock = PlatformClock()
         let driver = try LocalProcessDriver(dataDirectory: data.path, logger: logger)
         let database = try await settings.logDatabase.open(in: data)
-        // Before anything is written: of several platforms on one database, the others wait here.
-        let lease = settings.logDatabase.keeper(of: database, logger: logger)
-        try await lease?.acquire()
+        let lease = try await settings.logDatabase.heldLease(of: database, logger: logger)
         try await FirstAdministrator(database: database, tokenFile: options.administratorTokenFile)
             .create(at: clock.now())
         let tagKey = try KeyFile.key(at: data.url("audit-tag.key"))
