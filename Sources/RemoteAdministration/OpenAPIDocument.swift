@@ -42,7 +42,7 @@ package enum OpenAPIDocument {
         ]
     }()
 
-    /// Bodies of requests have no other fields than those that are named: a field that is not known is refused, since it
+    /// Bodies of requests have no other fields than those that are named: a field that is not known is refused, as it
     /// may be one that was mistyped. Answers may get more fields later.
     private static func closeRequests(_ recorder: inout SchemaRecorder) {
         let answers = Set(RouteTable.all.compactMap { $0.answer.type?.schemaName })
