@@ -83,7 +83,7 @@ public enum DemandReason: Hashable, Sendable, CustomStringConvertible {
 /// `ScalingListenerDecision`): no policy can break them.
 public protocol DemandPolicy: Sendable {
     mutating func wish(_ sample: DemandSample) -> DemandWish
-    /// What it wishes for has passed a `ScalingGuard` already, which knew the noise of the load: only the caps are left.
+    /// What it wishes for has passed a `ScalingGuard` already, which knew the load's noise: only the caps are left.
     var isGuarded: Bool { get }
 }
 

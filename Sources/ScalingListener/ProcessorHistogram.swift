@@ -1,7 +1,7 @@
 public import CloudModel
 
-/// How much processor time an instance uses, as Kubernetes' Vertical Pod Autoscaler remembers it (recommender, documented
-/// defaults): a histogram whose buckets grow by 5 % and whose samples lose half of their weight in a day.
+/// How much processor time an instance uses, as Kubernetes' Vertical Pod Autoscaler remembers it (recommender,
+/// documented defaults): a histogram whose buckets grow by 5 % and whose samples lose half of their weight in a day.
 ///
 /// Values are millicores. A sample weighs as much as the instance had been given, at least a tenth of a core: what it
 /// used when it could have used much says more.
@@ -125,8 +125,8 @@ public struct RecommendedSize: Hashable, Sendable {
     }
 }
 
-/// Sets a processor quota by how often it throttles, as the Captain of Autothrottle (Wang et al., NSDI 2024): samples of
-/// a tenth of a second, a decision a second.
+/// Sets a processor quota by how often it throttles, as the Captain of Autothrottle (Wang et al., NSDI 2024): samples
+/// of a tenth of a second, a decision a second.
 public struct ThrottlingQuota: Hashable, Sendable {
     /// In millicores.
     public private(set) var quota: Double

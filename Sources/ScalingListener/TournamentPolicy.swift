@@ -4,8 +4,8 @@ import CloudModel
 /// among those that met the miss budget.
 ///
 /// - Chosen once an hour, by the last four days: the cheapest of those that missed no more than may be missed.
-/// - What may be missed is the budget, and what is left of it: misses that were saved up in the last weeks may be spent,
-///   and what was overspent is saved, over the next four days (an error budget, as in Google's "Site Reliability
+/// - What may be missed is the budget, and what is left of it: misses that were saved up in the last weeks may be
+///   spent, and what was overspent is saved, over the next four days (an error budget, as in Google's "Site Reliability
 ///   Workbook", chapter 2). At most half as much again as the budget at a time.
 /// - Another only takes over where it is at least 2 % cheaper, or where the one that decides broke the budget.
 /// - Until two hours are known: `horizontal` at 50 % with a scale-in window of 15 minutes.
@@ -75,7 +75,7 @@ public struct TournamentPolicy: DemandPolicy {
     /// The name of the policy that decides now.
     public var incumbentName: String { candidates[incumbent].entry.name }
 
-    /// What would serve, and be on its way, had the policy that decides now always decided; nil before the first sample.
+    /// What would serve, and be on its way, had the policy that decides now always decided; nil before a sample.
     var shadow: (ready: Int, committed: Int)? {
         guard isSeeded else { return nil }
         return (candidates[incumbent].supply.ready, candidates[incumbent].supply.committed)
