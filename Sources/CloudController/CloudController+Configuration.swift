@@ -96,7 +96,8 @@ extension CloudController {
         isShutDown = true
         context.record("platform.stopping", service: nil, actor: actor, "the platform stops: all instances are stopped")
         for id in supervisors.map(\.id) {
-            supervise(id) { supervisor, _ in
+            supervise(id) { supervisor, context in
+                supervisor.saveHistory(isLast: true, &context)
                 supervisor.isShutDown = true
                 supervisor.needsReconciliation = true
             }

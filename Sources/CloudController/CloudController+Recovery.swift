@@ -23,6 +23,7 @@ extension CloudController {
         for id in supervisors.map(\.id) {
             let known = (instances[id] ?? []).sorted { $0.id < $1.id }
             supervise(id) { supervisor, context in
+                supervisor.storedHistory = state.demand[id] ?? []
                 supervisor.restore(known, operations, &context)
                 supervisor.restore((incidents[id] ?? []).sorted { $0.id < $1.id }, &context)
             }

@@ -1,4 +1,5 @@
 public import CloudModel
+import ScalingListener
 public import VirtualInfrastructure
 
 /// What the controller is told: commands, and what the ports observed.
@@ -101,16 +102,22 @@ public struct RecoveredState: Codable, Hashable, Sendable {
     public var lastOrdinals: [ServiceID: Int]
     /// Those that have not ended.
     public var operations: [Operation]
+    /// The days of each service's demand that `Effect.persistDemand` asked to be stored, in any order.
+    public var demand: [ServiceID: [String]]
+
+    /// So many days of a service's demand are stored at most, at places from 0 on.
+    public static var demandPlaces: Int { DemandHistory.daysKept }
 
     public init(
         configuration: CloudConfiguration, instances: [ServiceInstance] = [], incidents: [Incident] = [],
-        lastOrdinals: [ServiceID: Int] = [:], operations: [Operation] = []
+        lastOrdinals: [ServiceID: Int] = [:], operations: [Operation] = [], demand: [ServiceID: [String]] = [:]
     ) {
         self.configuration = configuration
         self.instances = instances
         self.incidents = incidents
         self.lastOrdinals = lastOrdinals
         self.operations = operations
+        self.demand = demand
     }
 }
 

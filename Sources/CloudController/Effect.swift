@@ -15,6 +15,8 @@ public enum Effect: Hashable, Sendable {
     /// recovered.
     case persistOrdinal(ServiceID, Int)
     case persistOperation(Operation)
+    /// Store a day of a service's demand, as text, at one of the places that `DemandHistory` has.
+    case persistDemand(ServiceID, place: Int, String)
     /// The resource agent's event for the books.
     case lifecycle(LifecycleEvent)
     /// Put into the outbox; delivered at least once, from there.
@@ -39,7 +41,7 @@ public enum Effect: Hashable, Sendable {
     public var isWrite: Bool {
         switch self {
         case .record, .persist, .persistIncident, .persistConfiguration, .persistOrdinal, .persistOperation,
-            .lifecycle, .notify:
+            .persistDemand, .lifecycle, .notify:
             true
         case .start, .stop, .probe, .publish, .connect, .disconnect, .hypervisor, .fence: false
         }

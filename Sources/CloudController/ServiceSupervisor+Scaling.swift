@@ -48,10 +48,13 @@ extension ServiceSupervisor {
         let ceiling = activeCeiling
         let growth = unitsOfGrowth
         let counted = growth == nil ? instances : units
-        let situation = ScalingListenerDecision.Situation(
+        var situation = ScalingListenerDecision.Situation(
             instances: counted, starting: starting, ceiling: ceiling * (growth ?? 1),
             minimum: min(leastInstances(context), ceiling), metrics: freshMetrics(context))
-        if isRecent { watchUtilisation(situation, &context) }
+        if isRecent {
+            watchUtilisation(situation, &context)
+            situation.learned = learn(situation, &context)
+        }
         let decision = scaling.decide(
             isRecent ? latest : nil, situation, constraints: service.constraints, settings: service.scaling,
             at: context.steady)
@@ -162,7 +165,7 @@ extension ServiceSupervisor {
     mutating func decided(from old: Int, to new: Int, _ reason: ScalingReason) -> [String: String] {
         var facts = [
             "from": String(old), "to": String(new), "reason": reason.description,
-            "policy": service.scaling.policy?.kind.rawValue ?? "concurrency",
+            "policy": service.scaling.policy?.kind.rawValue ?? (learned?.wish == nil ? "concurrency" : "tournament"),
         ]
         let evaluations = scaling.takeEvaluations()
         if !evaluations.isEmpty { facts["evaluations"] = evaluations.map(\.text).joined(separator: " ") }

@@ -33,6 +33,10 @@ struct ServiceSupervisor: Sendable {
     var standbyWishes: [StandbyWish] = []
     /// It was told that what the load asks for is found nowhere.
     var toldOfMissing = false
+    /// What is known of the load in the long run; nil where nothing is to be learned.
+    var learned: LearnedScaling?
+    /// From before a restart, until it is looked at.
+    var storedHistory: [String] = []
     var latest: LoadSample?
     /// By the steady clock.
     var latestArrivedAt: Timestamp?

@@ -11,6 +11,24 @@ struct StepContext: Sendable {
     private(set) var writes: [Effect] = []
     private(set) var actions: [Effect] = []
 
+    /// Minutes of history that may still be gone through: so many a second, so that a restart with many services does
+    /// not keep the controller from its work.
+    private var replayCredit = 2_000
+    private var replayedAt: Timestamp?
+    private static let minutesASecond: Int64 = 2_000
+
+    /// Of one sample's step.
+    private static let minutesAStep = 500
+
+    var minutesToReplay: Int { min(replayCredit, Self.minutesAStep) }
+
+    mutating func replayed(_ minutes: Int) {
+        let passed = replayedAt.map { max(.zero, steady - $0) } ?? .zero
+        replayedAt = steady
+        let earned = min(passed.microseconds, 1_000_000) * Self.minutesASecond / 1_000_000
+        replayCredit = min(Int(Self.minutesASecond), replayCredit - minutes + Int(earned))
+    }
+
     var steady: Timestamp { clock.now }
 
     mutating func write(_ effect: Effect) { writes.append(effect) }

@@ -141,6 +141,8 @@ public struct ControlTransaction: Hashable, Sendable {
     public var bills: [StoredBill] = []
     /// One whose id is known already is skipped.
     public var credits: [Credit] = []
+    /// As `setSetting` stores them.
+    public var settings: [String: String] = [:]
 
     public init() {}
 }

@@ -104,7 +104,8 @@ extension ConfigurationSchema {
                 "tolerancePercent", "integer, percent", "10", "How far the count may be off before anything is done."),
             Field(
                 "policy", "mapping", none,
-                "How the demand is turned into a count; without it each sample by itself, at the target."),
+                "How the demand is turned into a count; without it each sample by itself, at the target, and after a "
+                    + "day by what was learned of the load."),
             Field("metrics", "list of mappings", none, "Metrics that are reported over the API and followed as well."),
             Field("schedules", "list of mappings", none, "A higher minimum of instances at certain times."),
             Field("watch", "mapping", none, "When administrators are told of the load."),

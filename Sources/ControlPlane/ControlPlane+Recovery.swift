@@ -16,14 +16,34 @@ extension ControlPlane {
                 throw LogDatabaseError(.corrupted, "incident \(incident.id) cannot be read: \(error)")
             }
         }
+        let demand = try await storedDemand(of: configuration)
         let heartbeats = try await ports.logDatabase.lastHeartbeats()
         await submit(
             .recovered(
                 RecoveredState(
                     configuration: configuration, instances: stored.instances, incidents: incidents,
-                    lastOrdinals: stored.ordinals, operations: stored.unfinishedOperations)))
+                    lastOrdinals: stored.ordinals, operations: stored.unfinishedOperations,
+                    demand: demand)))
         await adopt(stored.instances, of: configuration, heartbeats: heartbeats)
         isRecovered = true
+    }
+
+    /// Where a day of a service's demand is stored.
+    static func demandSetting(_ service: ServiceID, _ place: Int) -> String { "demand/\(service)/\(place)" }
+
+    private func storedDemand(
+        of configuration: CloudConfiguration
+    ) async throws(LogDatabaseError) -> [ServiceID: [String]] {
+        var demand: [ServiceID: [String]] = [:]
+        for service in configuration.services where service.scaling.policy == nil {
+            for place in 0..<RecoveredState.demandPlaces {
+                guard let day = try await ports.logDatabase.setting(Self.demandSetting(service.id, place)) else {
+                    continue
+                }
+                demand[service.id, default: []].append(day)
+            }
+        }
+        return demand
     }
 
     private func adopt(

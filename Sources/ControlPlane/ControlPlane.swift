@@ -195,7 +195,7 @@ public actor ControlPlane {
                 await submit(.infrastructure(.fencingEnded(host, failure: failure)))
             }
         case .record, .persist, .persistIncident, .persistConfiguration, .persistOrdinal, .persistOperation,
-            .lifecycle, .notify:
+            .persistDemand, .lifecycle, .notify:
             preconditionFailure("writes are committed, not run")
         }
     }
@@ -269,6 +269,8 @@ extension ControlTransaction {
             case .persistConfiguration(let new): configuration = new
             case .persistOrdinal(let service, let ordinal): ordinals[service] = ordinal
             case .persistOperation(let operation): operations.append(operation)
+            case .persistDemand(let service, let place, let day):
+                settings[ControlPlane.demandSetting(service, place)] = day
             case .lifecycle(let event): lifecycle.append(event)
             case .notify(let notification):
                 notifications.append(

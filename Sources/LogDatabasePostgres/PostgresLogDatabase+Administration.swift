@@ -46,11 +46,12 @@ extension PostgresLogDatabase {
     }
 
     public func setSetting(_ name: String, to value: String) async throws(LogDatabaseError) {
-        try await write("storing setting \(name)") { connection in
-            _ = try connection.run(
-                "INSERT INTO setting VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name,
-                value)
-        }
+        try await write("storing setting \(name)") { try Self.store(setting: name, value, on: $0) }
+    }
+
+    static func store(setting name: String, _ value: String, on connection: Connection) throws {
+        try connection.run(
+            "INSERT INTO setting VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value", name, value)
     }
 
     // MARK: Idempotency

@@ -73,6 +73,9 @@ extension PostgresLogDatabase {
         for notification in transaction.notifications { try append(notification, on: connection) }
         for bill in transaction.bills { try append(bill, on: connection) }
         for credit in transaction.credits { try append(credit, on: connection) }
+        for (name, value) in transaction.settings.sorted(by: { $0.key < $1.key }) {
+            try store(setting: name, value, on: connection)
+        }
         let at = now()
         try connection.run("DELETE FROM control_commit WHERE at < $1", at - .hours(24))
         try connection.run(

@@ -58,11 +58,13 @@ extension SQLiteLogDatabase {
     }
 
     public func setSetting(_ name: String, to value: String) async throws(LogDatabaseError) {
-        try await write("storing setting \(name)") { database in
-            try database.execute(
-                sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
-                arguments: [SQLText.encoded(name), SQLText.encoded(value)])
-        }
+        try await write("storing setting \(name)") { try Self.store(setting: name, value, in: $0) }
+    }
+
+    static func store(setting name: String, _ value: String, in database: Database) throws {
+        try database.execute(
+            sql: "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            arguments: [SQLText.encoded(name), SQLText.encoded(value)])
     }
 
     // MARK: Idempotency

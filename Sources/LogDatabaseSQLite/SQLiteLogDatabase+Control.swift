@@ -27,6 +27,9 @@ extension SQLiteLogDatabase {
             for notification in transaction.notifications { try Self.append(notification, to: database) }
             for bill in transaction.bills { try Self.append(bill, to: database) }
             for credit in transaction.credits { try Self.append(credit, to: database) }
+            for (name, value) in transaction.settings.sorted(by: { $0.key < $1.key }) {
+                try Self.store(setting: name, value, in: database)
+            }
             return try Self.lastPosition(in: database)
         }
     }

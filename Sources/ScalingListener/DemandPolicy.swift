@@ -83,6 +83,12 @@ public enum DemandReason: Hashable, Sendable, CustomStringConvertible {
 /// `ScalingListenerDecision`): no policy can break them.
 public protocol DemandPolicy: Sendable {
     mutating func wish(_ sample: DemandSample) -> DemandWish
+    /// What it wishes for has passed a `ScalingGuard` already, which knew the load's noise: only the caps are left.
+    var isGuarded: Bool { get }
+}
+
+extension DemandPolicy {
+    public var isGuarded: Bool { false }
 }
 
 /// The smallest whole number of instances for a demand; forgiving of rounding, so that 7 / 0.7 is 10.

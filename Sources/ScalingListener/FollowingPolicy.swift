@@ -39,7 +39,8 @@ struct FollowingPolicy: ScalingPolicy {
             bounds.minimum = observation.minimum
             bounds.maximum = max(observation.minimum, observation.ceiling)
             // A wish above the ceiling is passed on: that the ceiling stops it is the caller's to say.
-            let allowed = wish.instances > bounds.maximum ? wish.instances : bounds.allow(wish.instances, sample)
+            let allowed =
+                wish.instances > bounds.maximum ? wish.instances : bounds.allow(wish.instances, sample, asking: policy)
             last = DemandWish(allowed, wish.reason)
             keep(PolicyEvaluation(sample: sample, instances: allowed))
             decidedAt = observation.at

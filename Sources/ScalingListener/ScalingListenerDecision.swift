@@ -40,6 +40,8 @@ public struct ScalingListenerDecision: Sendable {
         public var minimum: Int
         /// The metrics of the settings that were reported lately.
         public var metrics: [String: Int]
+        /// What was learned from the load, where the settings name no policy (`LearnedScaling`).
+        public var learned: DemandWish?
 
         public init(
             instances: Int, starting: Int, ceiling: Int, minimum: Int, metrics: [String: Int] = [:]
@@ -65,7 +67,8 @@ public struct ScalingListenerDecision: Sendable {
             sample: sample, instances: situation.instances, starting: situation.starting, ceiling: situation.ceiling,
             minimum: situation.minimum, constraints: constraints, settings: settings,
             metrics: situation.metrics, at: now)
-        guard let wish = policy.recommend(observation) else { return .hold(.nothingToFollow) }
+        guard var wish = policy.recommend(observation) else { return .hold(.nothingToFollow) }
+        if let learned = situation.learned, settings.policy == nil { wish.follow(learned) }
         observe(wish.instances, at: now, settings)
         let wanted = max(wish.instances, situation.minimum)
         if sample.requestsQueued > 0 && wish.exceedsCapacity {

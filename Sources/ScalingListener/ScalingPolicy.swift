@@ -161,3 +161,12 @@ public struct ConcurrencyPolicy: ScalingPolicy, Hashable {
         return !overflow && load > capacity
     }
 }
+
+extension ScalingRecommendation {
+    /// The count is what was learned; while requests wait that nobody can take, not below what the load asks for.
+    mutating func follow(_ learned: DemandWish) {
+        instances = exceedsCapacity ? max(learned.instances, instances) : learned.instances
+        hundredths = instances.multipliedReportingOverflow(by: 100).partialValue
+        basis = .policy(.tournament, learned.reason)
+    }
+}

@@ -34,6 +34,8 @@ public struct ReplayResult: Sendable {
     public var elasticity = ElasticityMetrics()
     /// Instances that served, by step; only where asked for.
     public var supply: [Int] = []
+    /// The steps at which instances were started or stopped; only where asked for.
+    public var actionSteps: [Int] = []
 
     public init(name: String, kind: ScalingPolicySettings.Kind? = nil) {
         self.name = name
@@ -64,6 +66,7 @@ public struct Replay: Sendable {
         let atStart = bounds.allow(
             Self.needed(first), DemandSample(at: trace.startsAt, demand: first, ready: 0, committed: 0))
         bounds = ScalingGuard(minimum: settings.minimumInstances, maximum: settings.maximumInstances)
+        bounds.mindsNoise = settings.mindsNoise
         var supply = ShadowSupply(ready: atStart, startupTime: startupTime)
         var elasticity = ElasticityAccount()
         var work = 0.0
@@ -71,7 +74,7 @@ public struct Replay: Sendable {
         var now = trace.startsAt
         var (committedSteps, neededSteps) = (0, 0)
         if keepSupply { result.supply.reserveCapacity(trace.demand.count) }
-        for value in trace.demand {
+        for (step, value) in trace.demand.enumerated() {
             supply.advance(to: now)
             if keepSupply { result.supply.append(supply.ready) }
             if let value {
@@ -86,9 +89,10 @@ public struct Replay: Sendable {
                     missedWork += sample.demand - Double(supply.ready)
                 }
                 elasticity.add(needed: needed, supply: supply.ready)
-                let count = bounds.allow(policy.wish(sample).instances, sample)
+                let count = bounds.allow(policy.wish(sample).instances, sample, asking: policy)
                 if count > supply.committed { result.scaleOuts += 1 }
                 if count < supply.committed { result.scaleIns += 1 }
+                if keepSupply, count != supply.committed { result.actionSteps.append(step) }
                 supply.set(count, at: now)
             }
             now = now + trace.step

@@ -10,6 +10,8 @@ public struct ReplaySettings: Hashable, Sendable {
     public var maximumInstances: Int
     /// Never fewer.
     public var minimumInstances: Int
+    /// Whether the scaling guard looks at the load's noise; false to show what that is for.
+    package var mindsNoise = true
 
     public init(
         decisionSeconds: Double = 60, startupSeconds: Double = 180, missBudget: Double = 0.01,

@@ -128,7 +128,7 @@ struct Auditor {
                 finds(tidings.persisted(incident, subject, age: subject.flatMap { books.age(of: $0, at: now) }))
             case .persistOrdinal, .persistOperation, .start, .stop, .probe, .publish, .connect, .disconnect,
                 .hypervisor,
-                .fence:
+                .persistDemand, .fence:
                 break
             }
         }

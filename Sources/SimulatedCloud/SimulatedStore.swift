@@ -7,6 +7,7 @@ struct SimulatedStore {
     private(set) var instances: [InstanceID: ServiceInstance] = [:]
     private var incidents: [String: Incident] = [:]
     private var ordinals: [ServiceID: Int] = [:]
+    private var demand: [ServiceID: [Int: String]] = [:]
     private(set) var operations: [OperationID: Operation] = [:]
 
     /// One transaction: the writes of one step.
@@ -19,6 +20,7 @@ struct SimulatedStore {
                 incidents[incident.id] = incident.closedAt == nil ? incident : nil
             case .persistConfiguration(let new): configuration = new
             case .persistOrdinal(let service, let ordinal): ordinals[service] = ordinal
+            case .persistDemand(let service, let place, let day): demand[service, default: [:]][place] = day
             case .persistOperation(let operation):
                 operations[operation.id] = operation.state == .running ? operation : nil
             case .record, .lifecycle, .notify, .start, .stop, .probe, .publish, .connect, .disconnect, .hypervisor,
@@ -34,6 +36,7 @@ struct SimulatedStore {
         RecoveredState(
             configuration: configuration, instances: instances.values.sorted { $0.id < $1.id },
             incidents: openIncidents, lastOrdinals: ordinals,
-            operations: operations.values.sorted { $0.id < $1.id })
+            operations: operations.values.sorted { $0.id < $1.id },
+            demand: demand.mapValues { $0.sorted { $0.key < $1.key }.map(\.value) })
     }
 }

@@ -140,7 +140,8 @@ extension Simulation {
             case .persistIncident(let incident):
                 narrate?("    = incident \(incident.id) \(incident.closedAt == nil ? "open" : "over")")
             case .persistOperation(let operation): narrate?("    = \(operation.id) \(operation.state)")
-            case .persistConfiguration, .persistOrdinal, .connect, .disconnect, .hypervisor, .fence: break
+            case .persistConfiguration, .persistOrdinal, .persistDemand, .connect, .disconnect, .hypervisor, .fence:
+                break
             }
         }
     }

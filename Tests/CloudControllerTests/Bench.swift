@@ -52,7 +52,7 @@ struct Bench {
         case .probe(let id, let incarnation, _, _):
             send(.probeCompleted(id, incarnation: incarnation, failure: failing[id]))
         case .record, .persist, .persistIncident, .persistConfiguration, .persistOrdinal, .persistOperation,
-            .lifecycle, .notify, .publish, .connect, .disconnect, .hypervisor, .fence:
+            .persistDemand, .lifecycle, .notify, .publish, .connect, .disconnect, .hypervisor, .fence:
             break
         }
     }
@@ -121,8 +121,10 @@ struct Bench {
         var instances: [InstanceID: ServiceInstance] = [:]
         var incidents: [String: Incident] = [:]
         var operations: [OperationID: Operation] = [:]
+        var days: [ServiceID: [Int: String]] = [:]
         for effect in effects {
             switch effect {
+            case .persistDemand(let service, let place, let day): days[service, default: [:]][place] = day
             case .persist(let instance): instances[instance.id] = instance.phase == .removed ? nil : instance
             case .persistIncident(let incident): incidents[incident.id] = incident.closedAt == nil ? incident : nil
             case .persistOperation(let operation):
@@ -134,6 +136,7 @@ struct Bench {
                 break
             }
         }
+        state.demand = days.mapValues { $0.sorted { $0.key < $1.key }.map(\.value) }
         state.instances = instances.values.sorted { $0.id < $1.id }
         state.incidents = incidents.values.sorted { $0.id < $1.id }
         state.operations = operations.values.sorted { $0.id < $1.id }
@@ -188,7 +191,7 @@ struct Bench {
                             ? backend.instance.rawValue : "\(backend.instance) (\(backend.administrative))"
                     }.joined(separator: ", ")
             case .persist, .persistIncident, .persistConfiguration, .persistOrdinal, .persistOperation, .probe,
-                .connect, .disconnect, .hypervisor, .fence:
+                .persistDemand, .connect, .disconnect, .hypervisor, .fence:
                 nil
             }
         }

@@ -22,6 +22,7 @@ extension LogDatabaseContract {
             transaction.ordinals = ["shop": 12, "old": 1]
             transaction.operations = [Samples.operation("op-1"), Samples.operation("op-2", state: .failed)]
             transaction.events = [Samples.event("a"), Samples.event("b")]
+            transaction.settings = ["demand/shop/3": "1 5r/0c 20000 7", "": ""]
             let committed = transaction
             let position = try await session(open) { try await $0.commit(committed) }
             try requireEqual(position, 2, "the last event's position")
@@ -32,6 +33,9 @@ extension LogDatabaseContract {
                 try requireEqual(state.incidents, [committed.incidents[0]], "the open incidents")
                 try requireEqual(state.ordinals, committed.ordinals, "the ordinals")
                 try requireEqual(state.unfinishedOperations, [committed.operations[0]], "the running operations")
+                for (name, value) in committed.settings {
+                    try requireEqual(try await database.setting(name), value, "setting \(name)")
+                }
                 try requireEqual(
                     try await database.operation("op-2"), committed.operations[1], "a finished operation")
             }

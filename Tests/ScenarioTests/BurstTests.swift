@@ -64,7 +64,7 @@ extension Scenarios {
             var bounds = ScalingGuard(minimum: 1, maximum: 20)
             for evaluation in evaluations {
                 let wish = policy.wish(evaluation.sample).instances
-                let count = wish > bounds.maximum ? wish : bounds.allow(wish, evaluation.sample)
+                let count = wish > bounds.maximum ? wish : bounds.allow(wish, evaluation.sample, asking: policy)
                 #expect(count == evaluation.instances, "\(evaluation.text)")
             }
         }

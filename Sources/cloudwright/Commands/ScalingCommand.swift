@@ -10,7 +10,7 @@ import ScalingReplay
 struct ScalingCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scaling", abstract: "Scaling policies: replay history through them, and explain decisions.",
-        subcommands: [Replay.self, Recommend.self, Explain.self, Report.self])
+        subcommands: [Replay.self, Recommend.self, RecommendSize.self, Explain.self, Report.self])
 
     static func kind(_ text: String) throws -> ScalingPolicySettings.Kind {
         if let kind = ScalingPolicySettings.Kind(rawValue: text) { return kind }
@@ -102,7 +102,11 @@ struct ScalingCommand: AsyncParsableCommand {
             filter.service = service
             // Also what a dry run would have decided.
             filter.kindPrefix = "scaling.decided"
-            let events = try await options.client().events(filter, newest: last)
+            let client = try options.client()
+            var events = try await client.events(filter, newest: last)
+            // Which policy the platform has chosen by itself, if it has.
+            filter.kindPrefix = "scaling.policy.chosen"
+            events = try await client.events(filter, newest: 1) + events
             guard options.output != .table || !events.isEmpty else {
                 return Terminal.current.note("No scaling decision of '\(service)' is in the event log.")
             }
@@ -111,7 +115,8 @@ struct ScalingCommand: AsyncParsableCommand {
 
         static func text(_ event: API.Event) -> String {
             let names = [
-                ("policy", "policy"), ("from", "instances before"), ("to", "instances after"), ("reason", "reason"),
+                ("policy", "policy"), ("before", "policy before"), ("from", "instances before"),
+                ("to", "instances after"), ("reason", "reason"),
                 ("sampledAt", "sample of"), ("requestsInFlight", "requests in flight"),
                 ("requestsQueued", "requests queued"), ("activeConsumers", "active consumers"),
             ]

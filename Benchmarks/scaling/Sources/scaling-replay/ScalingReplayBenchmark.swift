@@ -38,7 +38,30 @@ struct ScalingReplayBenchmark {
         tournamentTable(replayed)
         let long = replayed.filter { $0.days >= 7 }
         unchangedTable(long)
-        try speed(folder, names)
+        flapping()
+        speed()
+    }
+
+    /// The most actions on a constant load at 70 % of the target with its noise, by ten seeds, two days each, after the
+    /// first hour.
+    private static func flapping() {
+        let replay = Replay(settings)
+        let entries = ReplayComparison.catalogue(settings).all + [ReplayComparison.tournament(settings)]
+        var worst = (name: "", aDay: 0.0)
+        var inAnHour = 0
+        for entry in entries {
+            for seed in UInt64(1)...10 {
+                let load = NoisyLoad.constant(seed: seed, minutes: 2_880)
+                let steps = replay.run(entry, on: load, keepSupply: true).actionSteps.filter { $0 >= 60 }
+                if Double(steps.count) / 2 > worst.aDay { worst = (entry.name, Double(steps.count) / 2) }
+                for first in steps.indices {
+                    inAnHour = max(inAnHour, steps[first...].prefix { $0 < steps[first] + 60 }.count)
+                }
+            }
+        }
+        print(
+            "\nnoisy constant load, \(entries.count) policies, 10 seeds: at most \(inAnHour) action in an hour; "
+                + "the most in a day is \(text(worst.aDay, 1)) (\(worst.name))")
     }
 
     private static func tournamentTable(_ replayed: [Replayed]) {
@@ -82,7 +105,7 @@ struct ScalingReplayBenchmark {
     }
 
     /// How long a week of minutes takes through everything, and what a decision of the tournament costs.
-    private static func speed(_ folder: URL, _ names: [String]) throws {
+    private static func speed() {
         var demand: [Double?] = []
         for minute in 0..<10_080 {
             demand.append(12 + 6 * sin(Double(minute) / 229) + Double(minute * 7_919 % 97) / 50)
