@@ -13,7 +13,7 @@ import Spool
 @main
 struct BooksBenchmark {
     private static let source = "gateway-1/0"
-    private static let month = (start: time("2026-11-01T00:00:00Z"), end: time("2026-12-01T00:00:00Z"))
+    static let month = (start: time("2026-11-01T00:00:00Z"), end: time("2026-12-01T00:00:00Z"))
 
     static func main() async throws {
         guard CommandLine.arguments.count == 2, let records = Int(CommandLine.arguments[1]), records > 0 else {
@@ -44,12 +44,16 @@ struct BooksBenchmark {
         }
         spool.close()
         await database.close()
-        try await PostgresJob(records: records, folder: folder).run()
+        for span in [.hours(1), month.end - month.start] as [TimeSpan] {
+            try await PostgresJob(records: records, folder: folder, span: span).run()
+        }
     }
 
     // MARK: Steps
 
-    static func write(_ records: Int, to spool: SpoolDirectory) throws {
+    static func write(
+        _ records: Int, to spool: SpoolDirectory, within span: TimeSpan = month.end - month.start
+    ) throws {
         let writer = try spool.makeWriter(source: source)
         let consumers = (0..<1_000).map { number in
             ConsumerID("consumer-" + String(10_000 + number).dropFirst() + "@example.org")
@@ -57,7 +61,7 @@ struct BooksBenchmark {
         let instances = (1...20).map { InstanceID("shop-\($0)") }
         for number in 0..<records {
             let completed =
-                month.start + .microseconds(Int64(number) * ((month.end - month.start).microseconds / Int64(records)))
+                month.start + .microseconds(Int64(number) * (span.microseconds / Int64(records)))
             let usage = UsageRecord(
                 requestID: RequestID(high: 7 + UInt64(number), low: UInt64(number) &* 0x9E37_79B9_7F4A_7C15),
                 consumer: consumers[number &* 7 % 1_000], service: "shop", instance: instances[number % 20],

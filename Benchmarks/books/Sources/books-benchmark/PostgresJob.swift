@@ -10,6 +10,8 @@ import Spool
 struct PostgresJob {
     let records: Int
     let folder: URL
+    /// The time in which the requests were completed.
+    let span: TimeSpan
 
     func run() async throws {
         if let obstacle = PostgresServer.obstacle {
@@ -32,10 +34,11 @@ struct PostgresJob {
         let name = connection.split(separator: "=").last.map(String.init) ?? ""
         let database = try await PostgresLogDatabase.open(PostgresConnectionSettings(connection))
         let spool = try SpoolDirectory(
-            path: folder.appendingPathComponent("spool-postgres").path,
+            path: folder.appendingPathComponent("spool-postgres-\(span.microseconds)").path,
             settings: SpoolSettings(maximumBytesPerWriter: .mebibytes(Int64(max(1_024, records / 4_096)))))
-        try BooksBenchmark.write(records, to: spool)
-        let carried = try await BooksBenchmark.measure("carried into PostgreSQL", records) {
+        try BooksBenchmark.write(records, to: spool, within: span)
+        let step = "carried into PostgreSQL, of \(span.microseconds / 3_600_000_000) h"
+        let carried = try await BooksBenchmark.measure(step, records) {
             try await BooksBenchmark.carry(spool, to: database)
         }
         spool.close()
