@@ -16,7 +16,8 @@ public struct WorkloadConstraints: Codable, Hashable, Sendable {
     public var requestsPerSecondPerConsumer: Int?
     /// Requests that one consumer may make at once beyond the rate (token bucket depth); at least 1.
     public var burstPerConsumer: Int?
-    /// Admitted requests that may wait for a free or starting instance; more are answered with 503.
+    /// Admitted requests that may wait for a free or starting instance. The consumers take turns; where more come, the
+    /// newest of the consumer with the most there is answered with 503.
     public var queueLength: Int
     /// How long an admitted request waits for an instance before it is answered with 503.
     public var queueTimeout: TimeSpan

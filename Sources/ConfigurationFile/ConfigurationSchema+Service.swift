@@ -82,7 +82,10 @@ extension ConfigurationSchema {
             Field(
                 "burstPerConsumer", "integer", none,
                 "Requests that one consumer may make at once beyond the rate (the token bucket's depth)."),
-            Field("queueLength", "integer", "1000", "Admitted requests that may wait for an instance; more get 503."),
+            Field(
+                "queueLength", "integer", "1000",
+                "Admitted requests that may wait for an instance, by turns of their consumers; more get 503, "
+                    + "first of the consumer with the most there."),
             Field("queueTimeout", "duration", "15s", "How long an admitted request waits for an instance."),
             Field(
                 "maximumWait", "duration", "5m", "The longest wait that a consumer may ask for with `Prefer: wait=N`."),

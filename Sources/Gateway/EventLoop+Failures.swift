@@ -111,7 +111,7 @@ extension EventLoop {
         if client.pointee.phase == .queued, let service = client.pointee.exchange.service {
             let wait = client.pointee.exchange.wait
             let now = state.pointee.clock.timestamp
-            // `.granted`: the grant is on its way; it finds the ticket stale and gives the place back.
+            // `.decided`: a grant that is on its way finds the ticket stale and gives the place back.
             _ = service.pointee.gate._withUnsafeGuaranteedRef { $0.cancel(wait, now: now) }
         }
         book(client, outcome: client.pointee.exchange.flags.contains(.isTunnel) ? .tunnel : outcome, pending: 0)
@@ -132,11 +132,7 @@ extension EventLoop {
     /// A place for a request that waited. The ticket is stale where its consumer has left meanwhile.
     func granted(_ grant: Grant, service number: Int) {
         guard let service = state.pointee.servicesByNumber[number] else { return }
-        let client = clients[Int(grant.ticket.slot)]
-        let isPresent =
-            client.pointee.phase == .queued && client.pointee.exchangeNumber == grant.ticket.generation
-            && client.pointee.exchange.service == service
-        guard isPresent else {
+        guard let client = waiting(grant.ticket, at: service) else {
             let now = state.pointee.clock.timestamp
             service.pointee.gate._withUnsafeGuaranteedRef {
                 _ = $0.release(
@@ -150,6 +146,24 @@ extension EventLoop {
             client.pointee.exchange.flags.insert(.waited)
         }
         forward(client, to: grant.backend)
+    }
+
+    /// A request that waited gives way to a consumer that had less in the full queue.
+    func displaced(_ ticket: AdmissionTicket, _ rejection: Rejection, service number: Int) {
+        guard let service = state.pointee.servicesByNumber[number], let client = waiting(ticket, at: service) else {
+            return
+        }
+        report(rejection, client, service, waiting: false)
+        reject(client, service, rejection.refusal)
+    }
+
+    /// Whose request still waits with this ticket; nil where its consumer has left.
+    private func waiting(_ ticket: AdmissionTicket, at service: UnsafeMutablePointer<LoopService>) -> Client? {
+        let client = clients[Int(ticket.slot)]
+        let isPresent =
+            client.pointee.phase == .queued && client.pointee.exchangeNumber == ticket.generation
+            && client.pointee.exchange.service == service
+        return isPresent ? client : nil
     }
 
     /// The gate decided, but the request cannot be sent at all.
@@ -211,7 +225,7 @@ extension EventLoop {
         case .expired(let refusal): reject(client, service, refusal)
         case .extended(let deadline):
             timers.schedule(index(of: client), at: state.pointee.clock.monotonic(of: deadline))
-        case .granted:
+        case .decided:
             // It is in the mailbox; look again only in case this loop is told nothing, which would be a defect.
             timers.schedule(index(of: client), at: state.pointee.clock.monotonic + 1_000_000)
         }

@@ -6,7 +6,7 @@ import Spool
 
 /// What other threads tell a loop.
 enum LoopMessage: Sendable {
-    case grant(service: Int, Grant)
+    case waitEnded(service: Int, WaitEnd)
     /// Go by this from now on; `taken` counts the loops that do.
     case snapshot(CompiledSnapshot, taken: Countdown)
     /// Stop accepting, end connections as they become idle, and all of them at the deadline (monotonic microseconds).
@@ -190,7 +190,9 @@ final class EventLoop: @unchecked Sendable {
     private func readMailbox() {
         for message in mailbox.take() {
             switch message {
-            case .grant(let service, let grant): granted(grant, service: service)
+            case .waitEnded(let service, .granted(let grant)): granted(grant, service: service)
+            case .waitEnded(let service, .displaced(let ticket, let rejection)):
+                displaced(ticket, rejection, service: service)
             case .snapshot(let snapshot, let taken):
                 take(snapshot)
                 taken.countDown()

@@ -53,7 +53,7 @@ extension GateState {
             let waiter = queue.waiter(at: next)
             let tried = TriedBackends(Self.slot(waiter.avoids))
             if let backend = findOther(for: waiter.consumer, hash: waiter.hash, tried: tried, now: now) {
-                post(queue.remove(next), backend)
+                post(queue.serve(next), backend)
                 move(waiter.consumer, to: backend, now: now)
             } else {
                 let line = lineForRetry(waiter.consumer, hash: waiter.hash, now: now)

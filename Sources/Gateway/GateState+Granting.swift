@@ -2,7 +2,7 @@ import CloudModel
 import LoadBalancing
 import ScalingListener
 
-/// Handing on what has become free, first come, first served.
+/// Handing on what has become free: the consumers take turns, and each one's requests keep their order.
 extension GateState {
     /// Lets time pass: holds and quarantines that are over end, and what that frees is handed on.
     mutating func advance(to now: Timestamp) {
@@ -33,7 +33,7 @@ extension GateState {
             let bound = queue.first(of: .backend(backend.index))
             let unbound = balancer.hasSeat(backend) ? queue.first(of: .unbound) : nil
             let first = unbound.flatMap { queue.first(of: .consumer($0)) }
-            guard let next = older(bound, first) else { return }
+            guard let next = inTurn(seated: bound, seatless: first) else { return }
             if let unbound, next == first { seat(unbound, at: backend) } else { grant(next, backend) }
         }
     }
@@ -64,15 +64,17 @@ extension GateState {
     }
 
     private mutating func grant(_ index: Int32, _ backend: BackendSlot) {
-        let waiter = queue.remove(index)
+        let waiter = queue.serve(index)
         balancer.take(backend)
         post(waiter, backend)
     }
 
-    private func older(_ one: Int32?, _ other: Int32?) -> Int32? {
-        guard let one else { return other }
-        guard let other else { return one }
-        return queue.waiter(at: one).sequence < queue.waiter(at: other).sequence ? one : other
+    /// One of two that a place could go to. Age would let a consumer with a long line in front of the others.
+    private mutating func inTurn(seated: Int32?, seatless: Int32?) -> Int32? {
+        guard let seated else { return seatless }
+        guard let seatless else { return seated }
+        defer { seatsGoFirst.toggle() }
+        return seatsGoFirst ? seatless : seated
     }
 
     /// After a request of the consumer has ended: its own line, then those who wait at the ceilings.
@@ -114,7 +116,8 @@ extension GateState {
                 continue
             }
             let seatless = seatIsFree ? queue.first(of: .seatless) : nil
-            guard let next = older(first, seatless.flatMap { queue.first(of: .consumer($0)) }) else { return }
+            let unseated = seatless.flatMap { queue.first(of: .consumer($0)) }
+            guard let next = inTurn(seated: first, seatless: unseated) else { return }
             guard admitWaiter(next, now: now) else { return }
         }
     }

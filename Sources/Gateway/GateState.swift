@@ -23,7 +23,9 @@ package struct GateState: Sendable {
     var admittedTotal: UInt64 = 0
     var rejectedTotal: UInt64 = 0
     var completedTotal: UInt64 = 0
-    private var outbox: [Grant] = []
+    /// Those that wait for a seat and those that wait with one take turns where a place could go to either.
+    var seatsGoFirst = true
+    private var outbox: [WaitEnd] = []
     private var outboxHead = 0
 
     /// Requests that may wait at limits; more are refused at once. Each holds a connection.
@@ -60,21 +62,26 @@ package struct GateState: Sendable {
 
     mutating func post(_ waiter: Waiter, _ backend: BackendSlot) {
         outbox.append(
-            Grant(
-                ticket: waiter.ticket, consumer: ledger.key(of: waiter.consumer), backend: backend,
-                retried: waiter.retried))
+            .granted(
+                Grant(
+                    ticket: waiter.ticket, consumer: ledger.key(of: waiter.consumer), backend: backend,
+                    retried: waiter.retried)))
     }
 
-    /// The oldest grant that has not been delivered.
-    package mutating func takeGrant() -> Grant? {
+    mutating func postDisplaced(_ waiter: Waiter, _ rejection: Rejection) {
+        outbox.append(.displaced(waiter.ticket, rejection))
+    }
+
+    /// The oldest end of a wait that has not been delivered.
+    package mutating func takeWaitEnd() -> WaitEnd? {
         guard outboxHead < outbox.count else { return nil }
-        let grant = outbox[outboxHead]
+        let end = outbox[outboxHead]
         outboxHead += 1
         if outboxHead == outbox.count {
             outbox.removeAll(keepingCapacity: true)
             outboxHead = 0
         }
-        return grant
+        return end
     }
 
     // MARK: Admission
@@ -84,18 +91,26 @@ package struct GateState: Sendable {
     ) -> GateDecision {
         advance(to: now)
         let known = ledger.index(of: consumer)
+        var displaced: Int32?
         if let refusal = ledger.refusal(of: known, now: now) {
-            return refuse(consumer, known, refusal, hash: hash, ticket: ticket, now: now, wait: wait)
+            if refusal.barrier == .requests { displaced = displaceAdmitted(for: known, refusal, now: now) }
+            guard displaced != nil else {
+                return refuse(consumer, known, refusal, hash: hash, ticket: ticket, now: now, wait: wait)
+            }
         }
+        defer { if let displaced { serve(afterEndOf: displaced, now: now) } }
         if let backend = findPlace(known, hash: hash, now: now) {
             let index = ledger.admit(consumer, known, now: now)
             occupy(backend, for: index)
             admittedTotal += 1
             return .forward(backend)
         }
-        guard queue.admittedCount < limits.queueLength else {
-            rejectedTotal += 1
-            return .rejected(Rejection(refusal: queueRefusal(.queueFull)))
+        if queue.admittedCount >= limits.queueLength {
+            displaced = displaceAdmitted(for: known, queueRefusal(.queueFull), now: now)
+            guard displaced != nil else {
+                rejectedTotal += 1
+                return .rejected(Rejection(refusal: queueRefusal(.queueFull)))
+            }
         }
         let index = ledger.admit(consumer, known, now: now)
         admittedTotal += 1
@@ -109,7 +124,9 @@ package struct GateState: Sendable {
         now: Timestamp, wait: TimeSpan
     ) -> GateDecision {
         let wait = min(wait, limits.maximumWait)
-        let waits = wait > .zero && refusal.isWaitable && queue.limitedCount < Self.maximumLimitWaiters
+        let waits =
+            wait > .zero && refusal.isWaitable
+            && (queue.limitedCount < Self.maximumLimitWaiters || displaceLimited(for: known, now: now))
         let rejection = Rejection(
             refusal: refusal, reportCount: refusals.note(consumer, refusal, waiting: waits, now: now))
         guard waits else {
@@ -220,7 +237,7 @@ package struct GateState: Sendable {
     }
 
     /// The ledger's part of an end, and the seat's.
-    private mutating func endAdmitted(_ consumer: Int32, now: Timestamp) {
+    mutating func endAdmitted(_ consumer: Int32, now: Timestamp) {
         guard let freed = ledger.end(consumer, now: now), freed != .none else { return }
         freeSeat(freed)
     }
@@ -233,31 +250,33 @@ package struct GateState: Sendable {
 
     package mutating func cancel(_ wait: WaitHandle, now: Timestamp) -> CancelOutcome {
         advance(to: now)
-        guard let index = queue.index(of: wait) else { return .granted }
+        guard let index = queue.index(of: wait) else { return .decided }
         drop(index, now: now)
         return .cancelled
     }
 
     package mutating func expire(_ wait: WaitHandle, now: Timestamp) -> ExpiryOutcome {
         advance(to: now)
-        guard let index = queue.index(of: wait) else { return .granted }
+        guard let index = queue.index(of: wait) else { return .decided }
         if let deadline = queue.takeExtension(index) { return .extended(deadline: deadline) }
         let waiter = queue.waiter(at: index)
-        let refusal: AdmissionRefusal =
-            switch waiter.barrier {
-            case nil: queueRefusal(.queueTimeout)
-            case .consumerConcurrency: ledger.ownRefusal(of: waiter.consumer)
-            default: ledger.ceilingRefusal(of: waiter.consumer, now: now) ?? queueRefusal(.queueTimeout)
-            }
+        let refusal = refusal(of: waiter, now: now)
         rejectedTotal += 1
         drop(index, now: now)
         return .expired(refusal)
     }
 
+    /// What a request is told that has waited in vain.
+    func refusal(of waiter: Waiter, now: Timestamp) -> AdmissionRefusal {
+        switch waiter.barrier {
+        case nil: queueRefusal(.queueTimeout)
+        case .consumerConcurrency: ledger.ownRefusal(of: waiter.consumer)
+        default: ledger.ceilingRefusal(of: waiter.consumer, now: now) ?? queueRefusal(.queueTimeout)
+        }
+    }
+
     private mutating func drop(_ index: Int32, now: Timestamp) {
-        let line = queue.line(of: index)
-        let waiter = queue.remove(index)
-        if case .consumer(let consumer) = line, queue.first(of: line) == nil { queue.delist(consumer) }
+        let waiter = remove(index)
         if let barrier = waiter.barrier {
             ledger.endWait(waiter.consumer, at: barrier, now: now)
         } else {
@@ -267,5 +286,13 @@ package struct GateState: Sendable {
         guard !queue.isEmpty else { return }
         if waiter.retried { serveOverBudget(now: now) }
         serve(afterEndOf: waiter.consumer, now: now)
+    }
+
+    /// Takes a request out of the queue that is not served, and its consumer out of line with its last one.
+    mutating func remove(_ index: Int32) -> Waiter {
+        let line = queue.line(of: index)
+        let waiter = queue.remove(index)
+        if case .consumer(let consumer) = line, queue.first(of: line) == nil { queue.delist(consumer) }
+        return waiter
     }
 }

@@ -201,8 +201,8 @@ public final class Gateway: DataPlane {
         let (compiled, isRunning) = control.withLock { control -> (CompiledSnapshot?, Bool) in
             let isRunning = running.withLock { !$0.loops.isEmpty && !$0.isStopped }
             let now = Timestamp(microseconds: cgateway_wall_microseconds())
-            let compiled = control.compile(snapshot, now: now) { service, grant in
-                mailboxes[Int(grant.ticket.loop)].post(.grant(service: service, grant))
+            let compiled = control.compile(snapshot, now: now) { service, end in
+                mailboxes[Int(end.ticket.loop)].post(.waitEnded(service: service, end))
             }
             // Posted within the lock: all loops get the snapshots in the same order.
             if let compiled, isRunning {

@@ -6,10 +6,10 @@ package import ScalingListener
 package enum GateDecision: Hashable, Sendable {
     /// Admitted, and a place at this backend is taken for it: send it there, then `release` once.
     case forward(BackendSlot)
-    /// Admitted, but no backend has a free place yet. A `Grant` follows, unless the wait is ended first. When
+    /// Admitted, but no backend has a free place yet. A `WaitEnd` follows, unless the wait is ended first. When
     /// `deadline` has come, call `expire`.
     case queued(WaitHandle, deadline: Timestamp)
-    /// Over a limit, and it waits as it asked to (`Prefer: wait`). A `Grant` follows when a place frees or the limit is
+    /// Over a limit, and it waits as it asked to (`Prefer: wait`). A `WaitEnd` follows when a place frees or the limit is
     /// raised. When `deadline` has come, call `expire`. Report the refusal as one that waits.
     case waiting(WaitHandle, deadline: Timestamp, Rejection)
     /// 429 where the refusal names a constraint, 503 otherwise. Nothing is held; do not release.
@@ -28,9 +28,24 @@ package struct Rejection: Hashable, Sendable {
     }
 }
 
-/// A place for a request that waited. Exactly one follows each wait that was not ended by `cancel` or `expire`.
+/// How a wait ended that was not ended by `cancel` or `expire`: exactly one of these follows it.
+package enum WaitEnd: Hashable, Sendable {
+    case granted(Grant)
+    /// It gave way to a consumer that had less in the full queue. Answer as to a rejection; nothing is held, and
+    /// nothing is to be done where the ticket is stale.
+    case displaced(AdmissionTicket, Rejection)
+
+    package var ticket: AdmissionTicket {
+        switch self {
+        case .granted(let grant): grant.ticket
+        case .displaced(let ticket, _): ticket
+        }
+    }
+}
+
+/// A place for a request that waited.
 ///
-/// If the ticket is stale when the grant arrives (the consumer has left, and `cancel` answered `.granted`), the loop
+/// If the ticket is stale when the grant arrives (the consumer has left, and `cancel` answered `.decided`), the loop
 /// must `release` the backend all the same.
 package struct Grant: Hashable, Sendable {
     package var ticket: AdmissionTicket
@@ -44,8 +59,8 @@ package struct Grant: Hashable, Sendable {
 package enum CancelOutcome: Hashable, Sendable {
     /// It waited and does no longer: nothing is held, nothing follows.
     case cancelled
-    /// It had been granted a place already: the `Grant` is in the loop's mailbox or about to be; release it there.
-    case granted
+    /// The gate had ended it already: the `WaitEnd` is in the loop's mailbox or about to be; release a grant there.
+    case decided
 }
 
 /// What has become of a wait whose deadline has come.
@@ -54,8 +69,8 @@ package enum ExpiryOutcome: Hashable, Sendable {
     case expired(AdmissionRefusal)
     /// It was over a limit and has been admitted since: it now waits for an instance, until `deadline`.
     case extended(deadline: Timestamp)
-    /// The `Grant` is in the loop's mailbox or about to be; go on with it.
-    case granted
+    /// The `WaitEnd` is in the loop's mailbox or about to be; go on with it.
+    case decided
 }
 
 /// Where an admitted request that a backend failed goes next.

@@ -9,7 +9,7 @@ import Synchronization
 ///
 /// Who does what:
 /// - A loop calls `admit` for a request; one that is forwarded or granted is `release`d exactly once.
-/// - A wait ends by a `Grant`, which is given to `deliver` (outside the lock, on whatever thread freed the place), or
+/// - A wait ends by a `WaitEnd`, which is given to `deliver` (outside the lock, on whatever thread freed the place), or
 ///   by `cancel` (the consumer left) or `expire` (its deadline came), both called by the loop that owns the ticket.
 /// - One loop calls `tick` when the time it gave back last has come (or every 100 ms).
 /// - Whoever has a new snapshot calls `apply` once and hands `removed` to all loops.
@@ -19,33 +19,33 @@ import Synchronization
 package final class ServiceGate: @unchecked Sendable {
     package let service: ServiceID
     private let state: Mutex<GateState>
-    private let deliver: @Sendable (Grant) -> Void
+    private let deliver: @Sendable (WaitEnd) -> Void
 
     /// - Parameters:
     ///   - seed: for the random choices of the balancer.
-    ///   - deliver: puts the grant into the mailbox of the loop `grant.ticket.loop` and wakes it. Called without the
+    ///   - deliver: puts the end of a wait into the mailbox of the loop `ticket.loop` and wakes it. Called without the
     ///     gate's lock; must not call the gate back.
     package init(
-        _ snapshot: ServiceSnapshot, seed: UInt64, now: Timestamp, deliver: @escaping @Sendable (Grant) -> Void
+        _ snapshot: ServiceSnapshot, seed: UInt64, now: Timestamp, deliver: @escaping @Sendable (WaitEnd) -> Void
     ) {
         service = snapshot.service.id
         state = Mutex(GateState(snapshot, seed: seed, now: now))
         self.deliver = deliver
     }
 
-    /// Runs `body` under the lock, and then delivers what it granted. Grants of several threads may be delivered by
-    /// each other, each of them once.
+    /// Runs `body` under the lock, and then delivers which waits it ended. Those of several threads may be delivered
+    /// by each other, each of them once.
     @inline(__always)
     private func locked<Result: Sendable>(_ body: (inout GateState) -> sending Result) -> Result {
-        var grant: Grant?
+        var end: WaitEnd?
         let result = state.withLock { state in
             let result = body(&state)
-            grant = state.takeGrant()
+            end = state.takeWaitEnd()
             return result
         }
-        while let granted = grant {
-            deliver(granted)
-            grant = state.withLock { $0.takeGrant() }
+        while let ended = end {
+            deliver(ended)
+            end = state.withLock { $0.takeWaitEnd() }
         }
         return result
     }

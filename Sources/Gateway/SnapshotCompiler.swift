@@ -42,9 +42,9 @@ struct SnapshotCompiler: Sendable {
 
     /// Nil where the snapshot is not newer than the last one.
     ///
-    /// - Parameter deliver: given the number of the service and a grant to one of its waiting requests.
+    /// - Parameter deliver: given the number of the service and how the wait of one of its requests ended.
     mutating func compile(
-        _ snapshot: DataPlaneSnapshot, now: Timestamp, deliver: @escaping @Sendable (Int, Grant) -> Void
+        _ snapshot: DataPlaneSnapshot, now: Timestamp, deliver: @escaping @Sendable (Int, WaitEnd) -> Void
     ) -> CompiledSnapshot? {
         if let generation, snapshot.generation <= generation { return nil }
         generation = snapshot.generation
@@ -69,7 +69,7 @@ struct SnapshotCompiler: Sendable {
 
     private mutating func take(
         _ snapshot: ServiceSnapshot, now: Timestamp, removed: inout [RemovedBackends],
-        deliver: @escaping @Sendable (Int, Grant) -> Void
+        deliver: @escaping @Sendable (Int, WaitEnd) -> Void
     ) -> Known {
         let id = snapshot.service.id
         if var known = services[id] {

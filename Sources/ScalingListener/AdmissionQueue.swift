@@ -31,7 +31,7 @@ public struct Waiter: Hashable, Sendable {
     }
 }
 
-/// The requests of one service that wait, each in one line, first come, first served in each.
+/// The requests of one service that wait, each in one line, in which the consumers take turns (`ConsumerTurns`).
 ///
 /// Requests stand in lines by what they wait for, so that one that must wait for a certain instance or limit does not
 /// hold up those behind it that need not. Consumers stand in line where what is waited for is a seat, which serves all
@@ -70,8 +70,6 @@ public struct AdmissionQueue: Sendable {
         var waiter: Waiter
         var generation: UInt32 = 0
         var line = Line.ready
-        var previous: Int32 = -1
-        var next: Int32 = -1
         var isLive = false
     }
 
@@ -88,14 +86,7 @@ public struct AdmissionQueue: Sendable {
 
     private var nodes: [Node] = []
     private var free: [Int32] = []
-    private var ready = Ends()
-    private var retried = Ends()
-    private var deferred = Ends()
-    private var overBudget = Ends()
-    private var places = Ends()
-    private var backends: [Ends] = []
-    private var consumers: [Ends] = []
-    private var own: [Ends] = []
+    private var turns = ConsumerTurns()
     private var unbound = Ends()
     private var seatless = Ends()
     private var standing: [Place] = []
@@ -105,6 +96,10 @@ public struct AdmissionQueue: Sendable {
     public private(set) var admittedCount = 0
     /// Requests that wait at a limit.
     public private(set) var limitedCount = 0
+    /// The admitted ones that no instance has had yet: what may have to give way where the queue is full.
+    public private(set) var admittedBacklog = ConsumerBacklog()
+    /// Those that wait at a limit.
+    public private(set) var limitedBacklog = ConsumerBacklog()
     public var isEmpty: Bool { admittedCount == 0 && limitedCount == 0 }
 
     public init() {
@@ -114,7 +109,7 @@ public struct AdmissionQueue: Sendable {
 
     // MARK: Requests
 
-    /// Puts a new request at the end of a line.
+    /// Puts a new request into a line, behind the consumer's others there.
     public mutating func append(_ waiter: Waiter, to line: Line) -> WaitHandle {
         let index: Int32
         if let reused = free.popLast() {
@@ -130,6 +125,7 @@ public struct AdmissionQueue: Sendable {
         nodes[position].isLive = true
         nextSequence += 1
         link(index, to: line)
+        count(index)
         return WaitHandle(index: index, generation: nodes[position].generation)
     }
 
@@ -143,21 +139,21 @@ public struct AdmissionQueue: Sendable {
     public func waiter(at index: Int32) -> Waiter { nodes[Int(index)].waiter }
     public func line(of index: Int32) -> Line { nodes[Int(index)].line }
 
-    /// The first of a line; nil where it is empty.
-    public func first(of line: Line) -> Int32? {
-        let head = ends(of: line).head
-        return head < 0 ? nil : head
-    }
+    /// The next of a line: the oldest of the consumer whose turn it is; nil where the line is empty.
+    public func first(of line: Line) -> Int32? { turns.first(of: Self.number(of: line)) }
 
-    /// The one behind it in its line; nil for the last.
-    public func next(after index: Int32) -> Int32? {
-        let next = nodes[Int(index)].next
-        return next < 0 ? nil : next
-    }
+    /// The one behind it of the same consumer in the same line; nil for the last.
+    public func next(after index: Int32) -> Int32? { turns.next(after: index) }
 
-    /// Ends a wait; its handle is stale from here on.
-    public mutating func remove(_ index: Int32) -> Waiter {
-        unlink(index)
+    /// Ends a wait in vain; its handle is stale from here on.
+    public mutating func remove(_ index: Int32) -> Waiter { end(index, served: false) }
+
+    /// Ends a wait as was hoped for: its consumer's turn is over, and its handle is stale from here on.
+    public mutating func serve(_ index: Int32) -> Waiter { end(index, served: true) }
+
+    private mutating func end(_ index: Int32, served: Bool) -> Waiter {
+        turns.remove(index, served: served)
+        uncount(index)
         let position = Int(index)
         nodes[position].isLive = false
         nodes[position].generation &+= 1
@@ -165,11 +161,15 @@ public struct AdmissionQueue: Sendable {
         return nodes[position].waiter
     }
 
-    /// Moves a request to the end of another line; `barrier` is what it waits at there.
+    /// Moves a request to another line, behind the consumer's others there, which ends its consumer's turn in the old
+    /// one; `barrier` is what it waits at in the new one.
     public mutating func move(_ index: Int32, to line: Line, barrier: AdmissionRefusal.Barrier?) {
-        unlink(index)
+        turns.remove(index, served: true)
+        let changesKind = (nodes[Int(index)].waiter.barrier == nil) != (barrier == nil)
+        if changesKind { uncount(index) }
         nodes[Int(index)].waiter.barrier = barrier
         link(index, to: line)
+        if changesKind { count(index) }
     }
 
     /// Gives a request that has been admitted the time to wait for an instance.
@@ -201,66 +201,44 @@ public struct AdmissionQueue: Sendable {
     }
 
     private mutating func link(_ index: Int32, to line: Line) {
-        let position = Int(index)
-        nodes[position].line = line
-        let tail = ends(of: line).tail
-        nodes[position].previous = tail
-        nodes[position].next = -1
-        if tail >= 0 {
-            nodes[Int(tail)].next = index
-            withEnds(of: line) { $0.tail = index }
+        nodes[Int(index)].line = line
+        turns.append(index, of: nodes[Int(index)].waiter.consumer, to: Self.number(of: line))
+    }
+
+    private mutating func count(_ index: Int32) {
+        let waiter = nodes[Int(index)].waiter
+        if waiter.barrier != nil {
+            limitedCount += 1
+            limitedBacklog.insert(index, of: waiter.consumer)
         } else {
-            withEnds(of: line) { $0 = Ends(head: index, tail: index) }
-        }
-        if nodes[position].waiter.barrier == nil { admittedCount += 1 } else { limitedCount += 1 }
-    }
-
-    private mutating func unlink(_ index: Int32) {
-        let position = Int(index)
-        let previous = nodes[position].previous
-        let next = nodes[position].next
-        if previous >= 0 { nodes[Int(previous)].next = next }
-        if next >= 0 { nodes[Int(next)].previous = previous }
-        if previous < 0 || next < 0 {
-            withEnds(of: nodes[position].line) { ends in
-                if previous < 0 { ends.head = next }
-                if next < 0 { ends.tail = previous }
-            }
-        }
-        if nodes[position].waiter.barrier == nil { admittedCount -= 1 } else { limitedCount -= 1 }
-    }
-
-    private func ends(of line: Line) -> Ends {
-        switch line {
-        case .ready: ready
-        case .retried: retried
-        case .deferred: deferred
-        case .overBudget: overBudget
-        case .places: places
-        case .backend(let index): Int(index) < backends.count ? backends[Int(index)] : Ends()
-        case .consumer(let index): Int(index) < consumers.count ? consumers[Int(index)] : Ends()
-        case .own(let index): Int(index) < own.count ? own[Int(index)] : Ends()
+            admittedCount += 1
+            if waiter.avoids == .none { admittedBacklog.insert(index, of: waiter.consumer) }
         }
     }
 
+    private mutating func uncount(_ index: Int32) {
+        if nodes[Int(index)].waiter.barrier != nil {
+            limitedCount -= 1
+            limitedBacklog.remove(index)
+        } else {
+            admittedCount -= 1
+            admittedBacklog.remove(index)
+        }
+    }
+
+    /// Lines as `ConsumerTurns` knows them.
     @inline(__always)
-    private mutating func withEnds(of line: Line, _ change: (inout Ends) -> Void) {
+    private static func number(of line: Line) -> Int32 {
         switch line {
-        case .ready: change(&ready)
-        case .retried: change(&retried)
-        case .deferred: change(&deferred)
-        case .overBudget: change(&overBudget)
-        case .places: change(&places)
-        case .backend(let index): Self.withElement(&backends, index, change)
-        case .consumer(let index): Self.withElement(&consumers, index, change)
-        case .own(let index): Self.withElement(&own, index, change)
+        case .ready: 0
+        case .retried: 1
+        case .deferred: 2
+        case .overBudget: 3
+        case .places: 4
+        case .backend(let index): 5 + 3 * index
+        case .consumer(let index): 6 + 3 * index
+        case .own(let index): 7 + 3 * index
         }
-    }
-
-    @inline(__always)
-    private static func withElement(_ lines: inout [Ends], _ index: Int32, _ change: (inout Ends) -> Void) {
-        while lines.count <= Int(index) { lines.append(Ends()) }
-        change(&lines[Int(index)])
     }
 
     // MARK: Consumers

@@ -38,15 +38,25 @@ enum GateFixture {
 
 /// What a gate delivered, in order.
 final class GrantLog: Sendable {
-    private let grants = Mutex<[Grant]>([])
+    private let ends = Mutex<[WaitEnd]>([])
 
-    func append(_ grant: Grant) { grants.withLock { $0.append(grant) } }
+    func append(_ end: WaitEnd) { ends.withLock { $0.append(end) } }
 
+    /// The grants since the last call.
     func take() -> [Grant] {
-        grants.withLock { grants in
-            let taken = grants
-            grants = []
-            return taken
+        ends.withLock { ends in
+            defer { ends.removeAll { if case .granted = $0 { true } else { false } } }
+            return ends.compactMap { if case .granted(let grant) = $0 { grant } else { nil } }
+        }
+    }
+
+    /// The requests that gave way since the last call: their tickets' slots, and why.
+    func takeDisplaced() -> [(slot: UInt32, refusal: AdmissionRefusal)] {
+        ends.withLock { ends in
+            defer { ends.removeAll { if case .displaced = $0 { true } else { false } } }
+            return ends.compactMap {
+                if case .displaced(let ticket, let rejection) = $0 { (ticket.slot, rejection.refusal) } else { nil }
+            }
         }
     }
 }

@@ -10,6 +10,8 @@ struct GateModel {
         var state: State
         var handle: WaitHandle?
         var retried = false
+        /// In order of admission.
+        var admittedAs = 0
         /// Was failed by a backend and may be kept from it for a while.
         var isExcused = false
     }
@@ -32,6 +34,9 @@ struct GateModel {
     var binding: [UInt32: BackendSlot] = [:]
     var usable: [BackendSlot] = []
     var now = GateFixture.start
+    private var admissions = 0
+
+    init(constraints: WorkloadConstraints) { self.constraints = constraints }
 
     var admitted: Int {
         requests.values.count { request in
@@ -108,9 +113,28 @@ struct GateModel {
             return .refused(.consumerConcurrency)
         }
         if !seats.contains(consumer) && seatsAreFull { return .refused(.seats) }
-        if placesAreFull { return .refused(.requests) }
+        let displaces = othersGiveWay(to: consumer)
+        if placesAreFull && !displaces { return .refused(.requests) }
         if canBePlaced(consumer) && !mustStandBehind(consumer) { return .forward }
-        return queued < constraints.queueLength ? .queued : .refused(.queueFull)
+        return queued < constraints.queueLength || displaces ? .queued : .refused(.queueFull)
+    }
+
+    /// What waits of a consumer and has been at no instance yet, oldest first.
+    func backlog(_ consumer: UInt32) -> [UInt32] {
+        requests.filter { $0.value.consumer == consumer && $0.value.state == .queued && !$0.value.retried }
+            .sorted { $0.value.admittedAs < $1.value.admittedAs }.map(\.key)
+    }
+
+    var longestBacklog: Int { Set(requests.values.map(\.consumer)).map { backlog($0).count }.max() ?? 0 }
+
+    /// Whether a consumer has so much more in the queue that its newest makes room, and one less is room.
+    func othersGiveWay(to consumer: UInt32) -> Bool {
+        let ceiling = constraints.concurrentRequestsPerInstance.map { $0 * constraints.maximumInstances } ?? .max
+        let waits = requests.values.contains {
+            $0.consumer == consumer && ($0.state == .waiting || $0.state == .held)
+        }
+        return !waits && longestBacklog >= backlog(consumer).count + 2 && queued <= constraints.queueLength
+            && admitted <= ceiling
     }
 
     /// Whether others stand in the line where the consumer's request would.
@@ -124,8 +148,18 @@ struct GateModel {
     // MARK: What has happened
 
     mutating func enter(_ id: UInt32, _ consumer: UInt32, _ state: State, _ handle: WaitHandle?) {
-        requests[id] = Request(consumer: consumer, state: state, handle: handle)
+        admissions += 1
+        requests[id] = Request(consumer: consumer, state: state, handle: handle, admittedAs: admissions)
         if state != .waiting && state != .held { seats.insert(consumer) }
+    }
+
+    /// A request that waited at a limit is admitted.
+    mutating func admit(_ id: UInt32) {
+        guard let consumer = requests[id]?.consumer else { return }
+        admissions += 1
+        requests[id]?.admittedAs = admissions
+        requests[id]?.state = .queued
+        seats.insert(consumer)
     }
 
     mutating func grant(_ id: UInt32, _ backend: BackendSlot) {

@@ -15,6 +15,7 @@ private struct GateHistory {
     var nextInstance: Int
     /// What failed the requests that are retried; a request that was retried is released as such.
     var granted = 0
+    var displaced = 0
 
     init(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
@@ -61,7 +62,11 @@ private struct GateHistory {
     }
 
     mutating func collectGrants() {
-        while let grant = state.takeGrant() {
+        while let end = state.takeWaitEnd() {
+            guard case .granted(let grant) = end else {
+                noteDisplaced(end.ticket.slot)
+                continue
+            }
             granted += 1
             let id = grant.ticket.slot
             let request = model.requests[id]
@@ -80,12 +85,24 @@ private struct GateHistory {
         model.usable = state.usableBackends
     }
 
+    /// A request gave way: the newest of a consumer with the most in the queue.
+    mutating func noteDisplaced(_ id: UInt32) {
+        displaced += 1
+        guard let consumer = model.requests[id]?.consumer else {
+            Issue.record("\(id) gave way and was not there")
+            return
+        }
+        let backlog = model.backlog(consumer)
+        #expect(backlog.last == id, "not its consumer's newest")
+        #expect(backlog.count == model.longestBacklog, "not the longest")
+        model.end(id)
+    }
+
     /// A request that waited at a limit was admitted: only where the limits leave room.
     mutating func promote(_ id: UInt32) {
         guard let request = model.requests[id], request.state == .waiting || request.state == .held else { return }
         #expect(!model.placesAreFull && (model.seats.contains(request.consumer) || !model.seatsAreFull))
-        model.requests[id]?.state = .queued
-        model.seats.insert(request.consumer)
+        model.admit(id)
     }
 
     mutating func admit() {
@@ -140,7 +157,7 @@ private struct GateHistory {
             #expect(state.cancel(handle, now: model.now) == .cancelled)
         } else {
             switch state.expire(handle, now: model.now) {
-            case .granted: Issue.record("granted, but no grant came")
+            case .decided: Issue.record("decided, but nothing came")
             case .extended:
                 guard case .expired = state.expire(handle, now: model.now) else {
                     Issue.record("extended twice")
@@ -253,43 +270,52 @@ extension GateState {
         history.drain()
     }
 
-    /// Without seats and retries, requests are granted in the order in which they came.
+    /// Without seats and retries: each consumer's requests are granted in the order in which they came, and while
+    /// several consumers wait, none gets a second place before all the others have had one.
     @Test(arguments: UInt64(0)..<50)
-    func grantsInOrderOfArrival(seed: UInt64) {
+    func consumersTakeTurns(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        let constraints = WorkloadConstraints(maximumInstances: 3, concurrentRequestsPerInstance: 40)
-        var running = Array((0..<3).map(GateFixture.backend))
-        var state = GateState(
-            GateFixture.snapshot(backends: [], constraints), seed: seed, now: GateFixture.start)
+        let constraints = WorkloadConstraints(maximumInstances: 1, concurrentRequestsPerInstance: 100)
+        let full = GateFixture.snapshot(instances: 1, constraints)
+        var state = GateState(full, seed: seed, now: GateFixture.start)
+        var consumers: [UInt32: UInt32] = [:]
         var held: [(BackendSlot, UInt32)] = []
-        var order: [UInt32] = []
-        for id in UInt32(0)..<400 {
-            let consumer = UInt32.random(in: 0..<5, using: &random)
-            switch state.admit(
-                consumer: ConsumerKey(consumer), hash: 0, now: GateFixture.start, id: id, wait: .minutes(1))
-            {
-            case .forward(let backend): held.append((backend, consumer))
-            case .queued, .waiting, .rejected: break
-            }
-            if id % 20 == 10 { running.shuffle(using: &random) }
-            if id % 20 == 15 {
-                let up = Array(running.prefix(Int.random(in: 0...3, using: &random)))
-                let snapshot = GateFixture.snapshot(
-                    backends: up.sorted { $0.instance < $1.instance }, constraints)
-                _ = state.apply(snapshot, now: GateFixture.start)
-            }
-            if let position = held.indices.randomElement(using: &random), id % 2 == 0 {
-                let (backend, consumer) = held.remove(at: position)
+        // A hundred fill the only instance; then the limit is lifted, so that all that come wait for a place there.
+        func admit(_ id: UInt32, _ consumer: UInt32) {
+            consumers[id] = consumer
+            let decision = state.admit(
+                consumer: ConsumerKey(consumer), hash: 0, now: GateFixture.start, id: id, wait: .zero)
+            if case .forward(let backend) = decision { held.append((backend, consumer)) }
+        }
+        for id in UInt32(0)..<100 { admit(id, 9) }
+        var raised = constraints
+        raised.maximumInstances = 9
+        _ = state.apply(GateFixture.snapshot(instances: 1, raised), now: GateFixture.start)
+        var lines: [(consumer: UInt32, ids: [UInt32])] = []
+        for id in UInt32(100)..<500 {
+            if Bool.random(using: &random) {
+                let consumer =
+                    UInt32.random(in: 0..<10, using: &random) < 7 ? 0 : UInt32.random(in: 1..<5, using: &random)
+                admit(id, consumer)
+                if let position = lines.firstIndex(where: { $0.consumer == consumer }) {
+                    lines[position].ids.append(id)
+                } else {
+                    lines.append((consumer, [id]))
+                }
+            } else if !lines.isEmpty {
+                let (backend, consumer) = held.removeFirst()
                 _ = state.release(
                     backend, consumer: ConsumerKey(consumer), outcome: .completed, retried: false,
                     now: GateFixture.start)
-            }
-            while let grant = state.takeGrant() {
-                order.append(grant.ticket.slot)
+                guard case .granted(let grant)? = state.takeWaitEnd() else {
+                    Issue.record("nobody got the free place")
+                    return
+                }
+                var line = lines.removeFirst()
+                #expect(grant.ticket.slot == line.ids.removeFirst())
+                if !line.ids.isEmpty { lines.append(line) }
                 held.append((grant.backend, grant.consumer.rawValue))
             }
         }
-        #expect(order.count > 20)
-        #expect(order == order.sorted())
     }
 }

@@ -47,13 +47,13 @@ private enum Race {
 
 /// One loop's mailbox.
 private final class Mailboxes: Sendable {
-    private let boxes: Mutex<[[Grant]]>
+    private let boxes: Mutex<[[WaitEnd]]>
 
-    init(_ count: Int) { boxes = Mutex([[Grant]](repeating: [], count: count)) }
+    init(_ count: Int) { boxes = Mutex([[WaitEnd]](repeating: [], count: count)) }
 
-    func post(_ grant: Grant) { boxes.withLock { $0[Int(grant.ticket.loop)].append(grant) } }
+    func post(_ end: WaitEnd) { boxes.withLock { $0[Int(end.ticket.loop)].append(end) } }
 
-    func take(_ loop: Int) -> [Grant] {
+    func take(_ loop: Int) -> [WaitEnd] {
         boxes.withLock { boxes in
             let taken = boxes[loop]
             boxes[loop] = []
@@ -130,7 +130,7 @@ private final class Mailboxes: Sendable {
         }
         let sum = totals.withLock { $0 }
         #expect(sum.began == loops * 20_000)
-        #expect(sum.began == sum.served + sum.rejected + sum.left)
+        #expect(sum.began == sum.served + sum.rejected + sum.left + sum.displaced)
         #expect(sum.strays == 0, "grants that nobody waited for, or twice")
         #expect(sum.granted > 0 && sum.left > 0 && sum.grantedAsItLeft >= 0)
         #expect(occupancy.excess == 0)
@@ -176,7 +176,8 @@ private final class InstanceOccupancy: Sendable {
 /// One loop with a few requests under way, each of which is served, rejected, or leaves while it waits.
 private struct RacingLoop {
     struct Totals {
-        var began = 0, served = 0, rejected = 0, left = 0, granted = 0, grantedAsItLeft = 0, strays = 0
+        var began = 0, served = 0, rejected = 0, left = 0, granted = 0, grantedAsItLeft = 0, strays = 0,
+            displaced = 0
 
         mutating func add(_ other: Totals) {
             began += other.began
@@ -186,6 +187,7 @@ private struct RacingLoop {
             granted += other.granted
             grantedAsItLeft += other.grantedAsItLeft
             strays += other.strays
+            displaced += other.displaced
         }
 
         /// Of those that left while they waited, the gate had admitted so many.
@@ -243,7 +245,13 @@ private struct RacingLoop {
     }
 
     private mutating func collect() {
-        for grant in mailboxes.take(number) {
+        for end in mailboxes.take(number) {
+            guard case .granted(let grant) = end else {
+                let id = end.ticket.slot
+                let isExpected = waiting.removeValue(forKey: id) != nil || owed.remove(id) != nil
+                if isExpected { totals.displaced += 1 } else { totals.strays += 1 }
+                continue
+            }
             totals.granted += 1
             let id = grant.ticket.slot
             if waiting.removeValue(forKey: id) != nil {
@@ -268,7 +276,7 @@ private struct RacingLoop {
     private mutating func leaveOne() {
         guard let (id, handle) = waiting.min(by: { $0.key < $1.key }) else { return }
         waiting[id] = nil
-        if gate.cancel(handle, now: GateFixture.start) == .granted {
+        if gate.cancel(handle, now: GateFixture.start) == .decided {
             owed.insert(id)
         } else {
             totals.left += 1

@@ -99,7 +99,7 @@ import Testing
         harness.apply(GateFixture.snapshot(backends: rest + [GateFixture.backend(7)], limits))
         let grant = try #require(harness.log.take().first)
         #expect(harness.gate.target(of: grant.backend)?.instance == "shop-7")
-        #expect(harness.gate.cancel(again, now: harness.now) == .granted)
+        #expect(harness.gate.cancel(again, now: harness.now) == .decided)
     }
 
     @Test func theQueueIsBoundedInLengthAndTime() throws {
@@ -183,7 +183,7 @@ import Testing
         let leaving = try #require(harness.admit(2, wait: .seconds(9)).waiting)
         #expect(harness.admit(3, wait: .seconds(9)).waiting != nil)
         #expect(harness.gate.cancel(leaving, now: harness.now) == .cancelled)
-        #expect(harness.gate.cancel(leaving, now: harness.now) == .granted, "nothing is left to cancel")
+        #expect(harness.gate.cancel(leaving, now: harness.now) == .decided, "nothing is left to cancel")
         harness.release(backend, 1)
         #expect(harness.log.take().map(\.consumer) == [ConsumerKey(3)])
     }
@@ -223,5 +223,68 @@ import Testing
                 == LoadSample(
                     service: "shop", at: harness.now, admitted: 1, rejected: 2, completed: 1,
                     perInstance: ["shop-0": 0]))
+    }
+
+    /// A queue of four that one consumer has filled: each newcomer gets room there, as long as it has less.
+    @Test func theLongestGivesWayInAFullQueue() throws {
+        let limits = WorkloadConstraints(maximumInstances: 2, queueLength: 4)
+        var harness = GateHarness(instances: 0, limits)
+        for _ in 0..<4 { #expect(harness.admit(1).queued != nil) }
+        #expect(harness.admit(1).refusal?.barrier == .queueFull, "its own flood does not get it more")
+        #expect(harness.admit(2).queued != nil)
+        #expect(harness.log.takeDisplaced().map(\.slot) == [4], "its newest")
+        #expect(harness.admit(3).queued != nil)
+        let displaced = harness.log.takeDisplaced()
+        #expect(displaced.map(\.slot) == [3])
+        #expect(displaced.first?.refusal.barrier == .queueFull && displaced.first?.refusal.constraint == nil)
+        #expect(harness.admit(2).refusal != nil, "two each is a tie: nobody is pushed out in turn")
+        #expect(harness.load.requestsQueued == 4 && harness.load.rejected == 4)
+        harness.apply(GateFixture.snapshot(instances: 1, limits))
+        #expect(harness.log.take().map(\.consumer.rawValue) == [1, 2, 3, 1])
+    }
+
+    /// The ceiling counts what waits for an instance, too: one consumer's line there does not use it up.
+    @Test func theLongestGivesWayAtTheCeiling() throws {
+        let limits = WorkloadConstraints(maximumInstances: 4, concurrentRequestsPerInstance: 1)
+        var harness = GateHarness(instances: 1, limits)
+        let backend = try #require(harness.admit(1).backend)
+        for _ in 0..<3 { #expect(harness.admit(1).queued != nil) }
+        #expect(harness.admit(1).refusal?.constraint == .maximumInstances)
+        #expect(harness.admit(2).queued != nil)
+        let displaced = harness.log.takeDisplaced()
+        #expect(displaced.map(\.slot) == [4] && displaced.first?.refusal.constraint == .maximumInstances)
+        harness.release(backend, 1)
+        #expect(harness.log.take().map(\.consumer.rawValue) == [1])
+        harness.release(backend, 1)
+        #expect(harness.log.take().map(\.consumer.rawValue) == [2])
+    }
+
+    /// Those who wait at the ceiling take turns, however many one of them has there.
+    @Test func consumersTakeTurnsAtTheCeiling() throws {
+        let limits = WorkloadConstraints(maximumInstances: 1, concurrentRequestsPerInstance: 1)
+        var harness = GateHarness(instances: 1, limits)
+        let backend = try #require(harness.admit(9).backend)
+        for _ in 0..<5 { #expect(harness.admit(1, wait: .seconds(9)).waiting != nil) }
+        for _ in 0..<2 { #expect(harness.admit(2, wait: .seconds(9)).waiting != nil) }
+        var served: [UInt32] = []
+        var holder: UInt32 = 9
+        for _ in 0..<7 {
+            harness.release(backend, holder)
+            holder = try #require(harness.log.take().first).consumer.rawValue
+            served.append(holder)
+        }
+        #expect(served == [1, 2, 1, 2, 1, 1, 1])
+    }
+
+    /// What may wait at limits is bounded, and whoever has the most there gives way.
+    @Test func theLongestGivesWayAmongThoseAtALimit() throws {
+        let limits = WorkloadConstraints(maximumInstances: 1, concurrentRequestsPerInstance: 1)
+        var harness = GateHarness(instances: 1, limits)
+        _ = harness.admit(9)
+        for _ in 0..<4_096 { #expect(harness.admit(1, wait: .seconds(9)).waiting != nil) }
+        #expect(harness.admit(1, wait: .seconds(9)).waiting == nil)
+        #expect(harness.admit(2, wait: .seconds(9)).waiting != nil)
+        let displaced = harness.log.takeDisplaced()
+        #expect(displaced.map(\.slot) == [4_097] && displaced.first?.refusal.constraint == .maximumInstances)
     }
 }
