@@ -113,8 +113,9 @@ final class LibvirtHypervisor: Hypervisor {
             break
         }
         state.withLock { if $0.connection === connection { $0.connection = nil } }
-        await end(connection)
+        // Told first: the end of a connection may wait for a peer that is not there any more.
         emit(.disconnected(reason: reason), loss)
+        await end(connection)
         return true
     }
 
