@@ -4,7 +4,8 @@ import Synchronization
 /// Messages to one loop from other threads, in the order they were posted. A post wakes the loop through an eventfd,
 /// and only the first of several before the loop looks costs a system call.
 ///
-/// Bounded by what is posted: ends of waits are no more than the tickets that the loop itself has queued, the rest is rare.
+/// Bounded by what is posted: ends of waits are no more than the tickets that the loop itself has queued, the rest is
+/// rare.
 final class Mailbox<Message: Sendable>: Sendable {
     let eventDescriptor: Int32
     private let pending = Mutex<[Message]>([])

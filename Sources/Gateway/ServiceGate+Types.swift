@@ -9,8 +9,8 @@ package enum GateDecision: Hashable, Sendable {
     /// Admitted, but no backend has a free place yet. A `WaitEnd` follows, unless the wait is ended first. When
     /// `deadline` has come, call `expire`.
     case queued(WaitHandle, deadline: Timestamp)
-    /// Over a limit, and it waits as it asked to (`Prefer: wait`). A `WaitEnd` follows when a place frees or the limit is
-    /// raised. When `deadline` has come, call `expire`. Report the refusal as one that waits.
+    /// Over a limit, and it waits as it asked to (`Prefer: wait`). A `WaitEnd` follows when a place frees or the limit
+    /// is raised. When `deadline` has come, call `expire`. Report the refusal as one that waits.
     case waiting(WaitHandle, deadline: Timestamp, Rejection)
     /// 429 where the refusal names a constraint, 503 otherwise. Nothing is held; do not release.
     case rejected(Rejection)
