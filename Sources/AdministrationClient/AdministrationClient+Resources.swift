@@ -374,7 +374,7 @@ extension AdministrationClient {
 
     /// Takes what tells of a person out of all stored logins of a name.
     public func eraseLogins(of principal: String) async throws(ClientError) -> API.Erasure {
-        let body = try Self.body(API.ErasureRequest(principal: principal))
+        let body = Self.body(API.ErasureRequest(principal: principal))
         return try value(API.Erasure.self, of: try await send(request("POST", path("audit", "erasures"), body: body)))
     }
 

@@ -22,7 +22,7 @@ extension RouteTable {
             ) { handlers, call in
                 let host = PhysicalServerID(call.placeholder("host"))
                 let span = try await handlers.administration.renewLease(of: host)
-                return try .json(API.HostLease(leaseMilliseconds: span.microseconds / 1_000))
+                return .json(API.HostLease(leaseMilliseconds: span.microseconds / 1_000))
             },
             Route(
                 name: "confirmPhysicalServerOff", method: .post, path: "/api/v1/physical-servers/{host}/confirm-off",

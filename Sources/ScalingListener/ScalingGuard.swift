@@ -1,4 +1,4 @@
-public import CloudModel
+import CloudModel
 
 /// What holds for every policy, in the replay and in the tournament's shadow: the hard cap, the projection guard, and
 /// holds against flapping. Live, `ScalingListenerDecision` adds the rules that need a request's view (queues, old

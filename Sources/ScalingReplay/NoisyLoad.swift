@@ -1,4 +1,4 @@
-public import CloudModel
+import CloudModel
 
 /// A load on which nothing should happen: constant at 70 % of the target but for its noise.
 public enum NoisyLoad {

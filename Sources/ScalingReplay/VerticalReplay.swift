@@ -1,4 +1,4 @@
-public import CloudModel
+import CloudModel
 public import ScalingListener
 
 /// What following the recommended size would have done to one server, from its recorded processor use.

@@ -26,7 +26,7 @@ struct MigrateLogTests {
             directory = FileManager.default.temporaryDirectory.appendingPathComponent("migrate-\(UUID().uuidString)")
             try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
             connection = try await SharedPostgres.database()
-            FileManager.default.createFile(
+            _ = FileManager.default.createFile(
                 atPath: connectionFile, contents: Data(connection.utf8), attributes: [.posixPermissions: 0o600])
             let signer = try LiveServer.signer
             try Data((signer.verifier.description + "\n").utf8).write(to: URL(fileURLWithPath: keyFile))

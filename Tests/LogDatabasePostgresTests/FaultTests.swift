@@ -122,7 +122,7 @@ struct FaultTests {
         let file = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString).path
         defer { try? FileManager.default.removeItem(atPath: file) }
         func refusal(_ text: String, mode: Int = 0o600) throws -> String? {
-            FileManager.default.createFile(
+            _ = FileManager.default.createFile(
                 atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: mode])
             defer { try? FileManager.default.removeItem(atPath: file) }
             do throws(LogDatabaseError) { _ = try PostgresConnectionSettings(file: file) } catch {

@@ -19,7 +19,7 @@ extension Scenarios {
                 document.settings.logDatabase = .postgres(
                     connectionFile: data.deletingLastPathComponent().appendingPathComponent("postgres").path)
             }
-            FileManager.default.createFile(
+            _ = FileManager.default.createFile(
                 atPath: own.directory.appendingPathComponent("postgres").path, contents: Data(connection.utf8),
                 attributes: [.posixPermissions: 0o600])
             return (own, connection.split(separator: "=").last.map(String.init) ?? "")

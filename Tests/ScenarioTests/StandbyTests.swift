@@ -27,7 +27,7 @@ extension Scenarios {
                     lease: .seconds(2))
             }
             func write(_ text: String, _ name: String) {
-                FileManager.default.createFile(
+                _ = FileManager.default.createFile(
                     atPath: own.directory.appendingPathComponent(name).path, contents: Data(text.utf8),
                     attributes: [.posixPermissions: 0o600])
             }
