@@ -140,14 +140,12 @@ public final class PostgresServer: Sendable {
     public func start() async throws {
         guard let binaries = Self.binaries else { throw Failure(description: Self.obstacle ?? "") }
         let process = Process()
-        let (input, output) = (Pipe(), Pipe())
+        let (input, output) = (Self.pipe(), Self.pipe())
         Self.prepare(process, "/bin/bash", ["-c", Self.keeper, "keeper", binaries, directory])
         process.standardInput = input
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
-        try process.run()
-        // Of the pipe's ends this process keeps its own alone; no other child of it may hold the server up.
-        _ = fcntl(input.fileHandleForWriting.fileDescriptor, F_SETFD, FD_CLOEXEC)
+        try Self.run(process)
         running.set(process, input.fileHandleForWriting, output.fileHandleForReading)
         let deadline = Date(timeIntervalSinceNow: 60)
         while true {
@@ -168,7 +166,13 @@ public final class PostgresServer: Sendable {
     public func stop(immediate: Bool = false) async {
         guard let (process, input, output) = running.take() else { return }
         try? input.write(contentsOf: Data((immediate ? "immediate\n" : "fast\n").utf8))
-        _ = output.readDataToEndOfFile()
+        // "stopped", or the end of a keeper that is gone.
+        var answer = Data()
+        repeat {
+            let part = output.availableData
+            answer += part
+            if part.isEmpty { break }
+        } while !answer.contains(UInt8(ascii: "\n"))
         process.waitUntilExit()
     }
 
@@ -185,6 +189,24 @@ public final class PostgresServer: Sendable {
         try? input.close()
         process.waitUntilExit()
     }
+
+    // MARK: Children
+
+    private static let spawning = NSLock()
+
+    /// Its ends are for this process alone and for the child that is given one: another child that had them as well, such
+    /// as another server's keeper, would keep the pipe open for as long as it lives.
+    private static func pipe() -> Pipe {
+        spawning.withLock {
+            let pipe = Pipe()
+            for end in [pipe.fileHandleForReading, pipe.fileHandleForWriting] {
+                _ = fcntl(end.fileDescriptor, F_SETFD, FD_CLOEXEC)
+            }
+            return pipe
+        }
+    }
+
+    private static func run(_ process: Process) throws { try spawning.withLock { try process.run() } }
 
     // MARK: Directories and users
 
@@ -228,11 +250,11 @@ public final class PostgresServer: Sendable {
         guard let binaries = Self.binaries else { throw Failure(description: Self.obstacle ?? "") }
         let process = Process()
         Self.prepare(process, "\(binaries)/\(program)", arguments)
-        let (output, errors) = (Pipe(), Pipe())
+        let (output, errors) = (Self.pipe(), Self.pipe())
         process.standardOutput = output
         process.standardError = errors
         process.standardInput = FileHandle.nullDevice
-        try process.run()
+        try Self.run(process)
         let reading = Task.detached { errors.fileHandleForReading.readDataToEndOfFile() }
         let printed = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         let complaint = String(decoding: await reading.value, as: UTF8.self)
