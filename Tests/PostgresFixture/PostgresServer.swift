@@ -194,8 +194,8 @@ public final class PostgresServer: Sendable {
 
     private static let spawning = NSLock()
 
-    /// Its ends are for this process alone and for the child that is given one: another child that had them as well, such
-    /// as another server's keeper, would keep the pipe open for as long as it lives.
+    /// Its ends are for this process alone and for the child that is given one: another child that had them as well,
+    /// such as another server's keeper, would keep the pipe open for as long as it lives.
     private static func pipe() -> Pipe {
         spawning.withLock {
             let pipe = Pipe()
