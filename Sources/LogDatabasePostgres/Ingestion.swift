@@ -43,9 +43,9 @@ struct Ingestion {
         }
         try UsageHour.add(hours, on: connection)
         try auditPositions?.store()
-        let last = batch.firstSequence + UInt64(batch.records.count) - 1
         try connection.run(
-            "UPDATE source SET high_water_mark = greatest(high_water_mark, $1) WHERE id = $2", Int64(last), source)
+            "UPDATE source SET high_water_mark = greatest(high_water_mark, $1) WHERE id = $2",
+            Int64(batch.lastSequence), source)
     }
 
     // MARK: All new

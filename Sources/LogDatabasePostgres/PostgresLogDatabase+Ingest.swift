@@ -1,5 +1,6 @@
 public import CloudModel
 public import CloudPorts
+import LogRecords
 
 extension PostgresLogDatabase {
     /// Exactly once: the high-water mark is committed together with the records. A record whose number lies in a gap
@@ -7,10 +8,7 @@ extension PostgresLogDatabase {
     @discardableResult
     public func ingest(_ batch: SpoolBatch) async throws(LogDatabaseError) -> IngestOutcome {
         guard !batch.records.isEmpty else { return IngestOutcome(stored: 0, duplicates: 0, conflicts: 0, gap: 0) }
-        guard batch.firstSequence >= 1, batch.firstSequence < UInt64(Int64.max) - UInt64(batch.records.count) else {
-            throw LogDatabaseError(
-                .corrupted, "a batch of \(batch.source) begins at number \(batch.firstSequence); numbers begin at 1")
-        }
+        try batch.checkNumbers()
         return try await write("storing records of \(batch.source)", isFenced: false) { connection in
             var ingestion = try Ingestion(batch, on: connection)
             try ingestion.run()

@@ -10,10 +10,7 @@ extension SQLiteLogDatabase {
     @discardableResult
     public func ingest(_ batch: SpoolBatch) async throws(LogDatabaseError) -> IngestOutcome {
         guard !batch.records.isEmpty else { return IngestOutcome(stored: 0, duplicates: 0, conflicts: 0, gap: 0) }
-        guard batch.firstSequence >= 1, batch.firstSequence < UInt64(Int64.max) - UInt64(batch.records.count) else {
-            throw LogDatabaseError(
-                .corrupted, "a batch of \(batch.source) begins at number \(batch.firstSequence); numbers begin at 1")
-        }
+        try batch.checkNumbers()
         let known = names.withLock { $0 }
         let (outcome, learnt) = try await write("storing records of \(batch.source)") { database in
             var ingestion = try Ingestion(batch, names: known, in: database)
@@ -72,10 +69,9 @@ struct Ingestion {
             try take(record, sequence: batch.firstSequence + UInt64(index))
         }
         try UsageHour.add(hours, to: database)
-        let last = batch.firstSequence + UInt64(batch.records.count) - 1
         try database.execute(
             sql: "UPDATE source SET high_water_mark = max(high_water_mark, ?) WHERE id = ?",
-            arguments: [Int64(last), source])
+            arguments: [Int64(batch.lastSequence), source])
     }
 
     private mutating func take(_ record: SpoolRecord, sequence: UInt64) throws {

@@ -1,4 +1,5 @@
 package import CloudModel
+package import CloudPorts
 
 extension SpoolRecord {
     package var kindName: String {
@@ -35,6 +36,19 @@ extension SpoolRecord {
         if stored == storable { return true }
         guard case .audit(let event) = self else { return false }
         return stored == .audit(event.withoutPersonalData)
+    }
+}
+
+extension SpoolBatch {
+    /// The number of the last record; a batch without records has none.
+    package var lastSequence: UInt64 { firstSequence + UInt64(records.count) - 1 }
+
+    /// Refuses numbers that no source gives, or that no column holds.
+    package func checkNumbers() throws(LogDatabaseError) {
+        guard firstSequence >= 1, firstSequence < UInt64(Int64.max) - UInt64(records.count) else {
+            throw LogDatabaseError(
+                .corrupted, "a batch of \(source) begins at number \(firstSequence); numbers begin at 1")
+        }
     }
 }
 
