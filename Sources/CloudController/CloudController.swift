@@ -87,7 +87,11 @@ public struct CloudController: Sendable {
             if infrastructure.servers[id] != nil {
                 tellInfrastructure(failure == nil ? .serviceAnswered(id) : .serviceFailed(id))
             }
-        case .infrastructure(let event): tellInfrastructure(event)
+        case .measured(let measurements):
+            for one in measurements { supervise(one.service) { $0.measured(one, $1) } }
+        case .infrastructure(let event):
+            tellInfrastructure(event)
+            noteProcessors(event)
         case .dataPlane(let event): handle(event)
         case .metricReported(let service, let metric, let value):
             supervise(service) { $0.reported(metric, value, &$1) }

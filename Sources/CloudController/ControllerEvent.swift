@@ -23,6 +23,8 @@ public enum ControllerEvent: Hashable, Sendable {
     case dataPlane(DataPlaneEvent)
     /// A metric of a service's scaling was reported.
     case metricReported(ServiceID, metric: String, value: Int)
+    /// What was read of the services that `CloudController.measurementNeeds` names.
+    case measured([ServiceMeasurement])
     /// What the hypervisors report.
     case infrastructure(InfrastructureEvent)
     case command(ControllerCommand, actor: String)

@@ -13,9 +13,11 @@ extension ServiceSupervisor {
         return (parts + service.scaling.metrics.map { "\($0.name)=\($0.targetPerInstance)" }).joined(separator: "/")
     }
 
-    /// Where there is something to decide.
+    /// Where there is something to decide. What latency asks for depends on how many there were, so it says nothing of
+    /// what another policy would have met.
     private var learns: Bool {
-        service.scaling.policy == nil && service.constraints.minimumInstances < service.constraints.maximumInstances
+        service.scaling.policy == nil && service.scaling.learns && !needsLatency
+            && service.constraints.minimumInstances < service.constraints.maximumInstances
     }
 
     /// Shows the sample; gives what is wished for, if anything is by now.

@@ -15,6 +15,7 @@ extension ServiceSupervisor {
         if let latest, sample.at < latest.at, latest.at <= context.now + Self.clockTolerance { return }
         latest = sample
         latestArrivedAt = context.steady
+        meter.note(admitted: sample.admitted, at: context.steady)
         guard !isHeld else { return }
         finishDrains(sample, &context)
         scale(&context)
@@ -48,9 +49,10 @@ extension ServiceSupervisor {
         let ceiling = activeCeiling
         let growth = unitsOfGrowth
         let counted = growth == nil ? instances : units
+        seenMetrics = freshMetrics(context)
         var situation = ScalingListenerDecision.Situation(
             instances: counted, starting: starting, ceiling: ceiling * (growth ?? 1),
-            minimum: min(leastInstances(context), ceiling), metrics: freshMetrics(context))
+            minimum: min(leastInstances(context), ceiling), metrics: seenMetrics)
         if isRecent {
             watchUtilisation(situation, &context)
             situation.learned = learn(situation, &context)
@@ -119,26 +121,6 @@ extension ServiceSupervisor {
         return max(service.constraints.minimumInstances, scheduled.max() ?? 0)
     }
 
-    // MARK: Reported metrics
-
-    /// Nothing where the service does not follow such a metric: the configuration may just have changed.
-    mutating func reported(_ metric: String, _ value: Int, _ context: inout StepContext) {
-        guard !isRemoved, service.scaling.metrics.contains(where: { $0.name == metric }) else { return }
-        reported[metric] = ReportedMetric(value: value, arrivedAt: context.steady)
-        if !isHeld { scale(&context) }
-    }
-
-    private func freshMetrics(_ context: StepContext) -> [String: Int] {
-        var fresh: [String: Int] = [:]
-        for metric in service.scaling.metrics {
-            guard let value = reported[metric.name], context.steady - value.arrivedAt <= ScalingMetric.validity else {
-                continue
-            }
-            fresh[metric.name] = value.value
-        }
-        return fresh
-    }
-
     mutating func scaledOut(
         from old: Int, to new: Int, _ reason: ScalingReason, _ context: inout StepContext
     ) {
@@ -169,6 +151,8 @@ extension ServiceSupervisor {
         ]
         let evaluations = scaling.takeEvaluations()
         if !evaluations.isEmpty { facts["evaluations"] = evaluations.map(\.text).joined(separator: " ") }
+        let metrics = seenMetrics.keys.sorted().map { "\($0)=\(seenMetrics[$0] ?? 0)" }
+        if !metrics.isEmpty { facts["metrics"] = metrics.joined(separator: " ") }
         guard let latest else { return facts }
         facts["sampledAt"] = latest.at.rfc3339
         facts["requestsInFlight"] = String(latest.requestsInFlight)

@@ -40,6 +40,10 @@ struct ServiceSupervisor: Sendable {
     var latest: LoadSample?
     /// By the steady clock.
     var latestArrivedAt: Timestamp?
+    /// What is measured of `scaling.metrics`.
+    var meter = WorkloadMeter()
+    /// What was known of `scaling.metrics` when a decision was taken last, for its record.
+    var seenMetrics: [String: Int] = [:]
     /// What was reported of `scaling.metrics`, by name.
     var reported: [String: ReportedMetric] = [:]
     var utilisation = LoadWatch()

@@ -179,7 +179,15 @@ extension ScalingSettings {
             collector.require(
                 !metrics[..<index].contains { $0.name == metric.name }, "\(place).name",
                 "the metric '\(metric.name)' is there twice", "remove one of them")
-            collector.check(metric.targetPerInstance, in: 1...1_000_000_000, "\(place).targetPerInstance")
+            switch metric.kind {
+            case .processor: collector.check(metric.targetPerInstance, in: 1...100, "\(place).targetPercent")
+            case .latency:
+                let target = TimeSpan.microseconds(Int64(metric.targetPerInstance))
+                collector.check(target, in: .milliseconds(1)...(.minutes(10)), "\(place).target")
+                collector.check(metric.percentile, in: 1...100, "\(place).percentile")
+            case .custom, .requests, .concurrency, .queueLength:
+                collector.check(metric.targetPerInstance, in: 1...1_000_000_000, "\(place).targetPerInstance")
+            }
         }
     }
 

@@ -59,6 +59,16 @@ public struct LatencyHistogram: Hashable, Sendable {
         sumMicroseconds &+= other.sumMicroseconds
     }
 
+    /// What has come since an earlier reading of the same counts; nil where this one is not later.
+    public func since(_ earlier: LatencyHistogram) -> LatencyHistogram? {
+        var counts = counts
+        for bucket in counts.indices {
+            guard counts[bucket] >= earlier.counts[bucket] else { return nil }
+            counts[bucket] -= earlier.counts[bucket]
+        }
+        return LatencyHistogram(counts: counts, sumMicroseconds: sumMicroseconds &- earlier.sumMicroseconds)
+    }
+
     /// How many took less than so many microseconds, exact where a bucket ends there (every power of two does).
     public func count(belowMicroseconds limit: Int64) -> UInt64 {
         var total: UInt64 = 0

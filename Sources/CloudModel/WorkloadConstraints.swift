@@ -93,7 +93,9 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
     public var tolerancePercent: Int
     /// How the demand is turned into a count; nil: each sample by itself, at the target utilisation.
     public var policy: ScalingPolicySettings?
-    /// Metrics that are reported, besides the load that the gateway sees.
+    /// Whether it is learned from the load which policy is best, where none is named.
+    public var learns: Bool
+    /// Metrics that are followed besides the constraints.
     public var metrics: [ScalingMetric]
     /// The highest minimum that applies counts; `maximumInstances` stays the cap.
     public var schedules: [ScalingSchedule]
@@ -105,8 +107,8 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
     public init(
         targetUtilisationPercent: Int = 70, targetConcurrency: Int? = nil, scaleOutCooldown: TimeSpan = .seconds(3),
         scaleInStabilisation: TimeSpan = .seconds(300), tolerancePercent: Int = 10,
-        policy: ScalingPolicySettings? = nil, metrics: [ScalingMetric] = [], schedules: [ScalingSchedule] = [],
-        watch: ScalingWatch? = nil, isDryRun: Bool = false
+        policy: ScalingPolicySettings? = nil, learns: Bool = true, metrics: [ScalingMetric] = [],
+        schedules: [ScalingSchedule] = [], watch: ScalingWatch? = nil, isDryRun: Bool = false
     ) {
         self.targetUtilisationPercent = targetUtilisationPercent
         self.targetConcurrency = targetConcurrency
@@ -114,6 +116,7 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
         self.scaleInStabilisation = scaleInStabilisation
         self.tolerancePercent = tolerancePercent
         self.policy = policy
+        self.learns = learns
         self.metrics = metrics
         self.schedules = schedules
         self.watch = watch
@@ -132,6 +135,7 @@ extension ScalingSettings {
             scaleInStabilisation: try container.decode(TimeSpan.self, forKey: .scaleInStabilisation),
             tolerancePercent: try container.decode(Int.self, forKey: .tolerancePercent),
             policy: try container.decodeIfPresent(ScalingPolicySettings.self, forKey: .policy),
+            learns: try container.decodeIfPresent(Bool.self, forKey: .learns) ?? true,
             metrics: try container.decodeIfPresent([ScalingMetric].self, forKey: .metrics) ?? [],
             schedules: try container.decodeIfPresent([ScalingSchedule].self, forKey: .schedules) ?? [],
             watch: try container.decodeIfPresent(ScalingWatch.self, forKey: .watch),

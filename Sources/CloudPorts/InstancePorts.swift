@@ -21,6 +21,15 @@ public protocol InstanceDriver: Sendable {
 
     /// The instances that run now: the heartbeat of the resource agent.
     func running() async -> Set<InstanceID>
+
+    /// The processor time that each of them has used since it was started, all of its processes together. Those that
+    /// cannot be measured are left out.
+    func processorTimes(of instances: Set<InstanceID>) async -> [InstanceID: TimeSpan]
+}
+
+extension InstanceDriver {
+    /// Where nothing can be measured.
+    public func processorTimes(of instances: Set<InstanceID>) async -> [InstanceID: TimeSpan] { [:] }
 }
 
 public struct StartedInstance: Hashable, Sendable {
@@ -103,4 +112,12 @@ public protocol DataPlane: Sendable {
     func apply(_ snapshot: DataPlaneSnapshot) async
     /// Bounded: when the control plane does not keep up, load samples of the same service are merged.
     var events: AsyncStream<DataPlaneEvent> { get }
+    /// What requests to each of the services took since the data plane started; those that it does not know are left
+    /// out.
+    func latencies(of services: Set<ServiceID>) async -> [ServiceID: LatencyHistogram]
+}
+
+extension DataPlane {
+    /// Where nothing is measured.
+    public func latencies(of services: Set<ServiceID>) async -> [ServiceID: LatencyHistogram] { [:] }
 }

@@ -109,7 +109,13 @@ extension ConfigurationSchema {
                 "policy", "mapping", none,
                 "How the demand is turned into a count; without it each sample by itself, at the target, and after a "
                     + "day by what was learned of the load."),
-            Field("metrics", "list of mappings", none, "Metrics that are reported over the API and followed as well."),
+            Field(
+                "learning", "true or false", "true",
+                "Whether it is learned from the load which policy is best, where `policy` names none."),
+            Field(
+                "metrics", "list of mappings", none,
+                "Metrics, measured or reported over the API, that are followed as well; the one that asks for most "
+                    + "decides."),
             Field("schedules", "list of mappings", none, "A higher minimum of instances at certain times."),
             Field("watch", "mapping", none, "When administrators are told of the load."),
             Field("dryRun", "true or false", "false", "Decisions are recorded in the event log and not carried out."),
@@ -118,8 +124,22 @@ extension ConfigurationSchema {
     static let scalingMetric = Section(
         title: "CloudService: spec.scaling.metrics[]",
         fields: [
-            Field("name", "name", required, "As it is reported: `cloudwright scaling report SERVICE NAME VALUE`."),
-            Field("targetPerInstance", "integer", required, "What one instance takes of it."),
+            Field(
+                "metric", "`custom`, `processor`, `latency`, `requests`, `concurrency`, `queue-length`", "custom",
+                "What it is. `custom` is reported, all others are measured."),
+            Field(
+                "name", "name", none,
+                "Of a `custom` metric, as it is reported: `cloudwright scaling report SERVICE NAME VALUE`."),
+            Field(
+                "targetPerInstance", "integer", none,
+                "What one instance takes of a `custom` metric, or is meant to have of `requests` (in a second), "
+                    + "`concurrency` or `queue-length`."),
+            Field(
+                "targetPercent", "integer, percent", "70",
+                "Of `processor`: the part to use of what an instance is allotted (`limits.cpuMillicores`, or one "
+                    + "processor; a virtual server's size)."),
+            Field("target", "duration", none, "Of `latency`: what the percentile is meant to be."),
+            Field("percentile", "integer", "95", "Of `latency`."),
         ])
 
     static let scalingSchedule = Section(

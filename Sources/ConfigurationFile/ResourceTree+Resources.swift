@@ -228,6 +228,7 @@ extension ResourceTree {
         mapping.add("scaleInStabilisation", scaling.scaleInStabilisation, default: usual.scaleInStabilisation)
         mapping.add("tolerancePercent", scaling.tolerancePercent, default: usual.tolerancePercent)
         if let policy = scaling.policy { mapping.add("policy") { add(policy, to: &$0) } }
+        mapping.add("learning", scaling.learns, default: usual.learns) { .plain(String($0)) }
         mapping.add("metrics", list: scaling.metrics.map(tree))
         mapping.add("schedules", list: scaling.schedules.map(tree))
         if let watch = scaling.watch {
@@ -251,8 +252,18 @@ extension ResourceTree {
 
     private static func tree(_ metric: ScalingMetric) -> ResourceTree {
         var builder = MappingBuilder()
-        builder.add("name", text: metric.name)
-        builder.add("targetPerInstance", number: metric.targetPerInstance)
+        if metric.kind != .custom { builder.add("metric", ResourceTree.plain(metric.kind.rawValue)) }
+        switch metric.kind {
+        case .custom:
+            builder.add("name", text: metric.name)
+            builder.add("targetPerInstance", number: metric.targetPerInstance)
+        case .processor: builder.add("targetPercent", number: metric.targetPerInstance)
+        case .latency:
+            builder.add("target", .plain(TimeSpan.microseconds(Int64(metric.targetPerInstance)).text))
+            builder.add("percentile", metric.percentile, default: ScalingMetric.usualPercentile)
+        case .requests, .concurrency, .queueLength:
+            builder.add("targetPerInstance", number: metric.targetPerInstance)
+        }
         return builder.tree
     }
 

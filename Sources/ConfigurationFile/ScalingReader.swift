@@ -13,8 +13,9 @@ struct ScalingReader {
             scaleOutCooldown: section.duration("scaleOutCooldown") ?? defaults.scaleOutCooldown,
             scaleInStabilisation: section.duration("scaleInStabilisation") ?? defaults.scaleInStabilisation,
             tolerancePercent: section.integer("tolerancePercent") ?? defaults.tolerancePercent,
-            policy: scalingPolicy(section), metrics: metrics(section), schedules: schedules(section),
-            watch: watch(section), isDryRun: section.boolean("dryRun") ?? defaults.isDryRun)
+            policy: scalingPolicy(section), learns: section.boolean("learning") ?? defaults.learns,
+            metrics: metrics(section), schedules: schedules(section), watch: watch(section),
+            isDryRun: section.boolean("dryRun") ?? defaults.isDryRun)
     }
 
     private func scalingPolicy(_ scaling: SectionReader) -> ScalingPolicySettings? {
@@ -31,15 +32,56 @@ struct ScalingReader {
 
     private func metrics(_ scaling: SectionReader) -> [ScalingMetric] {
         (scaling.items("metrics") ?? []).compactMap { item in
-            guard
-                let section = SectionReader(
-                    item.node, ConfigurationSchema.scalingMetric, path: item.path, context: scaling.context),
-                let name = section.requiredText("name", remedy: "name the metric: name: queue-length"),
-                section.requiredValue("targetPerInstance", remedy: "say what one instance takes of it") != nil,
-                let target = section.integer("targetPerInstance")
+            SectionReader(
+                item.node, ConfigurationSchema.scalingMetric, path: item.path, context: scaling.context
+            ).flatMap(metric)
+        }
+    }
+
+    /// Which keys a kind has, beside `metric`.
+    private static func keys(of kind: ScalingMetric.Kind) -> [String] {
+        switch kind {
+        case .custom: ["name", "targetPerInstance"]
+        case .processor: ["targetPercent"]
+        case .latency: ["target", "percentile"]
+        case .requests, .concurrency, .queueLength: ["targetPerInstance"]
+        }
+    }
+
+    private func metric(_ section: SectionReader) -> ScalingMetric? {
+        if section.has("metric"), section.choice("metric", ScalingMetric.Kind.self) == nil { return nil }
+        let kind = section.choice("metric", ScalingMetric.Kind.self) ?? .custom
+        for key in ["name", "targetPerInstance", "targetPercent", "target", "percentile"]
+        where section.has(key) && !Self.keys(of: kind).contains(key) {
+            guard let node = section.value(key) else { continue }
+            section.context.fault(
+                "\(kind.rawValue) has no \(key)", at: node, path: section.pathOf(key),
+                remedy: "give \(Self.keys(of: kind).joined(separator: " and "))")
+        }
+        switch kind {
+        case .custom:
+            guard let name = section.requiredText("name", remedy: "name the metric: name: jobs-waiting"),
+                let target = perInstance(section)
             else { return nil }
             return ScalingMetric(name: name, targetPerInstance: target)
+        case .processor:
+            return ScalingMetric(
+                .processor,
+                target: section.integer("targetPercent") ?? ScalingSettings().targetUtilisationPercent)
+        case .latency:
+            guard section.requiredValue("target", remedy: "say how long requests may take: target: 200ms") != nil,
+                let target = section.duration("target")
+            else { return nil }
+            return ScalingMetric(
+                .latency, target: Int(target.microseconds),
+                percentile: section.integer("percentile") ?? ScalingMetric.usualPercentile)
+        case .requests, .concurrency, .queueLength: return perInstance(section).map { ScalingMetric(kind, target: $0) }
         }
+    }
+
+    private func perInstance(_ section: SectionReader) -> Int? {
+        section.requiredValue("targetPerInstance", remedy: "say what one instance takes of it") == nil
+            ? nil : section.integer("targetPerInstance")
     }
 
     private func schedules(_ scaling: SectionReader) -> [ScalingSchedule] {

@@ -34,6 +34,10 @@ extension ControlPlane: CloudAdministration {
         guard let known = controller.configuration.services.first(where: { $0.id == service })?.scaling.metrics else {
             throw AdministrationRefusal(.notFound, ["there is no service '\(service)'; see `service list`"])
         }
+        if let measured = known.first(where: { $0.name == metric }), measured.kind != .custom {
+            throw AdministrationRefusal(
+                .invalid, ["\(metric) of \(service) is measured, and cannot be reported; name yours otherwise"])
+        }
         guard known.contains(where: { $0.name == metric }) else {
             let names = known.isEmpty ? "none" : known.map(\.name).joined(separator: ", ")
             throw AdministrationRefusal(

@@ -88,6 +88,7 @@ extension ControlPlane {
             group.addTask { await self.forwardExits() }
             group.addTask { await self.forwardDataPlaneEvents() }
             group.addTask { await self.sendHeartbeats() }
+            group.addTask { await self.measureServices() }
             group.addTask { await self.deliverNotifications(publicURL: publicURL) }
             if let lease = ports.lease { group.addTask { await lease.run() } }
         }

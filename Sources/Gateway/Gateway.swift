@@ -285,6 +285,10 @@ extension Gateway {
     /// What was carried for each service and each instance in the balance; sorted, a service before its instances.
     public var trafficFigures: [TrafficFigures] { traffic.figures }
 
+    public func latencies(of services: Set<ServiceID>) async -> [ServiceID: LatencyHistogram] {
+        traffic.latencies(of: services)
+    }
+
     /// The access log's file has been moved away: goes on in a new one under the old name.
     public func reopenAccessLog() { accessLog?.reopen() }
 

@@ -80,6 +80,18 @@ final class TrafficBook: Sendable {
         }
     }
 
+    /// Of the services as a whole.
+    func latencies(of services: Set<ServiceID>) -> [ServiceID: LatencyHistogram] {
+        let rows = rows.withLock { $0 }
+        var sums: [ServiceID: LatencyHistogram] = [:]
+        for service in services {
+            for row in rows[Subject(service: service, instance: nil)] ?? [] {
+                sums[service, default: LatencyHistogram()].merge(row.figures(service: service, instance: nil).latency)
+            }
+        }
+        return sums
+    }
+
     /// By service, the service's own before its instances'.
     var figures: [TrafficFigures] {
         let rows = rows.withLock { $0 }

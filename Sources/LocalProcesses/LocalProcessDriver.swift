@@ -149,6 +149,20 @@ public final class LocalProcessDriver: InstanceDriver {
         Set(state.withLock { $0.instances.keys })
     }
 
+    /// Read on the queue of the output: a scan of the process table must not hold starts up.
+    public func processorTimes(of instances: Set<InstanceID>) async -> [InstanceID: TimeSpan] {
+        let leaders = state.withLock { state in
+            state.instances.filter { instances.contains($0.key) }.mapValues(\.handle.processID)
+        }
+        guard !leaders.isEmpty else { return [:] }
+        let times = await withCheckedContinuation { continuation in
+            rotation.async {
+                continuation.resume(returning: ProcessTable.processorTimes(ofTrees: Set(leaders.values)))
+            }
+        }
+        return leaders.compactMapValues { times[$0] }
+    }
+
     // MARK: For tests
 
     /// The file that the instance's output goes to.

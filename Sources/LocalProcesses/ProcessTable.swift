@@ -11,6 +11,8 @@ package struct ProcessStatus: Hashable, Sendable {
     package var group: Int32
     package var session: Int32
     package var startTicks: UInt64
+    /// Processor time of its own and of those of its children that have ended and were waited for, in clock ticks.
+    package var processorTicks: UInt64
 
     package var hasEnded: Bool { state == UInt8(ascii: "Z") || state == UInt8(ascii: "X") }
 }
@@ -86,8 +88,10 @@ package enum ProcessTable {
             let group = number(fields[2], as: Int32.self), let session = number(fields[3], as: Int32.self),
             let startTicks = number(fields[19], as: UInt64.self)
         else { return nil }
+        let ticks = fields[11...14].map { number($0, as: UInt64.self) ?? 0 }
         return ProcessStatus(
-            processID: processID, state: state, parent: parent, group: group, session: session, startTicks: startTicks)
+            processID: processID, state: state, parent: parent, group: group, session: session, startTicks: startTicks,
+            processorTicks: ticks.reduce(0, &+))
     }
 
     private static func number<Number: FixedWidthInteger>(_ digits: ArraySlice<UInt8>, as: Number.Type) -> Number? {
@@ -118,6 +122,36 @@ package enum ProcessTable {
             else { return nil }
             return MarkedProcess(status: status, marker: marker)
         }
+    }
+
+    /// The processor time of each leader's whole tree: of every process of its session, and of every one that descends
+    /// from it, whatever its session. Leaders that are gone without leaving any are left out.
+    package static func processorTimes(ofTrees leaders: Set<Int32>) -> [Int32: TimeSpan] {
+        var all: [Int32: ProcessStatus] = [:]
+        for processID in processIDs() { all[processID] = status(of: processID) }
+        let ticksPerSecond = Int64(max(1, sysconf(Int32(_SC_CLK_TCK))))
+        var sums: [Int32: Int64] = [:]
+        for status in all.values {
+            guard let leader = leader(of: status, among: leaders, all) else { continue }
+            sums[leader, default: 0] += Int64(clamping: status.processorTicks)
+        }
+        return sums.mapValues {
+            .microseconds($0.multipliedReportingOverflow(by: 1_000_000).partialValue / ticksPerSecond)
+        }
+    }
+
+    private static func leader(
+        of status: ProcessStatus, among leaders: Set<Int32>, _ all: [Int32: ProcessStatus]
+    ) -> Int32? {
+        var next: ProcessStatus? = status
+        // Parents were read one after another, so that they could even form a circle.
+        for _ in 0..<256 {
+            guard let one = next else { return nil }
+            if leaders.contains(one.processID) { return one.processID }
+            if leaders.contains(one.session) { return one.session }
+            next = all[one.parent]
+        }
+        return nil
     }
 
     /// The living processes of a session, without its leader.

@@ -94,6 +94,9 @@ final class RequestHandler: ChannelInboundHandler, RemovableChannelHandler {
             answer(
                 state.isIll ? .serviceUnavailable : .ok, #"{"status":"\#(state.isIll ? "ill" : "ok")"}"#, context)
         case (.GET, "/hold"): hold(head.number("ms") ?? 0, context)
+        case (.GET, "/burn"):
+            let used = Self.burn(min(head.number("ms") ?? 0, 10_000))
+            answer(.ok, #"{"instance":"\#(state.instance)","rounds":\#(used)}"#, context)
         case (.GET, "/bytes"), (.HEAD, "/bytes"):
             let count = head.number("n") ?? 0
             let (whole, rest) = count.quotientAndRemainder(dividingBy: Self.pieceSize)
@@ -121,6 +124,14 @@ final class RequestHandler: ChannelInboundHandler, RemovableChannelHandler {
                 .unauthorized, #"{"result":"denied","reason":"\#(denial.rawValue)"}"#,
                 headers: [("www-authenticate", #"Basic realm="sample""#)], context)
         }
+    }
+
+    /// Uses so much processor time, however long that takes.
+    private static func burn(_ milliseconds: Int) -> UInt64 {
+        let end = clock() + clock_t(milliseconds) * clock_t(CLOCKS_PER_SEC) / 1_000
+        var rounds: UInt64 = 0
+        while clock() < end { rounds &+= 1 }
+        return rounds
     }
 
     private func crash() {

@@ -63,7 +63,31 @@ extension ScalingRecommendation.Basis: CustomStringConvertible {
         case .consumers(let count, let perInstance):
             "\(count) active consumer\(count == 1 ? "" : "s") at \(perInstance) per instance"
         case .metric(let name, let amount, let perInstance): "\(name) of \(amount) at \(perInstance) per instance"
+        case .measured(let metric, let amount, let instances): metric.text(of: amount, over: instances)
         case .policy(let kind, let reason): "\(kind.rawValue): \(reason)"
         }
+    }
+}
+
+extension ScalingMetric {
+    /// The amount of it beside the target, for people.
+    fileprivate func text(of amount: Int, over instances: Int) -> String {
+        let each = amount / max(1, instances)
+        return switch kind {
+        case .custom: "\(name) of \(amount) at \(targetPerInstance) per instance"
+        case .processor: "processor use of \(each) % at \(targetPerInstance) %"
+        case .latency:
+            "latency (\(percentile)th percentile) of \(TimeSpan.microseconds(Int64(each)).shown) at "
+                + TimeSpan.microseconds(Int64(targetPerInstance)).shown
+        case .requests: "\(amount) requests a second at \(targetPerInstance) per instance"
+        case .concurrency: "\(amount) requests at once at \(targetPerInstance) per instance"
+        case .queueLength: "\(amount) waiting requests at \(targetPerInstance) per instance"
+        }
+    }
+}
+
+extension TimeSpan {
+    fileprivate var shown: String {
+        microseconds < 10_000 ? "\(microseconds) us" : "\(microseconds / 1_000) ms"
     }
 }

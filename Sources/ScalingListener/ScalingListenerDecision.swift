@@ -38,7 +38,7 @@ public struct ScalingListenerDecision: Sendable {
         /// Highest and lowest number of instances for the work (standbys are not among them).
         public var ceiling: Int
         public var minimum: Int
-        /// The metrics of the settings that were reported lately.
+        /// The metrics of the settings that are known of now.
         public var metrics: [String: Int]
         /// What was learned from the load, where the settings name no policy (`LearnedScaling`).
         public var learned: DemandWish?
@@ -110,7 +110,7 @@ public struct ScalingListenerDecision: Sendable {
         to wanted: Int, _ wish: ScalingRecommendation, _ situation: Situation, _ settings: ScalingSettings,
         at now: Timestamp
     ) -> ScalingDecision {
-        if case .requests = wish.basis, situation.instances >= situation.minimum {
+        if wish.basis.isDivisible, situation.instances >= situation.minimum {
             let tolerated = situation.instances * (100 + max(0, settings.tolerancePercent))
             if wish.hundredths <= tolerated {
                 return .hold(.withinTolerance(percent: settings.tolerancePercent))
@@ -148,7 +148,7 @@ public struct ScalingListenerDecision: Sendable {
         }
         var fewest = max(highest, situation.minimum)
         // A divisible load is left some room below the target, so that a small rise does not ask for more at once.
-        if case .requests = wish.basis {
+        if wish.basis.isDivisible {
             let room = 100 - min(max(0, settings.tolerancePercent), 50)
             let withRoom = (wish.hundredths + room - 1) / room
             if withRoom >= count && fewest < count { return .hold(.wouldFlap(fewest: count)) }
@@ -156,6 +156,16 @@ public struct ScalingListenerDecision: Sendable {
         }
         guard fewest < count else { return .hold(.stabilising(highest: highest)) }
         return .scaleIn(to: fewest, .loadAsksFor(fewest, wish.basis))
+    }
+}
+
+extension ScalingRecommendation.Basis {
+    /// A little more or less of it means nothing, unlike a whole consumer or what an operator counts.
+    fileprivate var isDivisible: Bool {
+        switch self {
+        case .requests, .measured: true
+        case .consumers, .metric, .policy: false
+        }
     }
 }
 

@@ -13,7 +13,7 @@ public struct ScalingObservation: Sendable {
     public var minimum: Int
     public var constraints: WorkloadConstraints
     public var settings: ScalingSettings
-    /// The values of `settings.metrics` that have been reported lately, by name.
+    /// The values of `settings.metrics` that are known of now, by name.
     public var metrics: [String: Int]
     /// Of a clock that neither jumps nor goes back.
     public var at: Timestamp
@@ -35,11 +35,13 @@ public struct ScalingObservation: Sendable {
     }
 
     /// Instances, fully busy, that the load would fill: the larger of requests (in flight and queued, over what an
-    /// instance takes), active consumers (over those per instance), and each reported metric (over its target). Nil
+    /// instance takes), active consumers (over those per instance), and each metric (over its target). Nil
     /// where nothing says how much an instance takes.
     public var demand: Double? {
         var demands = settings.metrics.compactMap { metric in
-            metrics[metric.name].map { Double(max(0, $0)) / Double(max(1, metric.targetPerInstance)) }
+            metrics[metric.name].map {
+                Double(max(0, $0)) / Double(max(1, metric.targetPerInstance)) * Self.part(of: metric, settings)
+            }
         }
         if let perInstance = settings.targetConcurrency ?? constraints.concurrentRequestsPerInstance, perInstance > 0 {
             demands.append(
@@ -50,6 +52,13 @@ public struct ScalingObservation: Sendable {
             demands.append(Double(max(0, sample.activeConsumers)) / Double(perInstance))
         }
         return demands.max()
+    }
+
+    /// The target of what is measured is aimed at in full, and a policy aims at a part of the demand: at the target the
+    /// demand is that part. What is reported is declared as what an instance takes at most.
+    private static func part(of metric: ScalingMetric, _ settings: ScalingSettings) -> Double {
+        guard metric.kind != .custom, settings.targetConcurrency == nil else { return 1 }
+        return Double(min(max(settings.targetUtilisationPercent, 1), 100)) / 100
     }
 }
 
@@ -63,6 +72,8 @@ public struct ScalingRecommendation: Hashable, Sendable {
         case consumers(Int, perInstance: Int)
         /// A reported metric; each instance takes `perInstance` of it.
         case metric(String, Int, perInstance: Int)
+        /// A measured metric, over so many instances.
+        case measured(ScalingMetric, Int, instances: Int)
         /// What a demand policy made of both.
         case policy(ScalingPolicySettings.Kind, DemandReason)
     }
@@ -114,10 +125,13 @@ public struct ConcurrencyPolicy: ScalingPolicy, Hashable {
         observation.settings.metrics.compactMap { metric in
             guard let value = observation.metrics[metric.name], metric.targetPerInstance > 0 else { return nil }
             let hundredths = ceilingOfQuotient(max(0, value), times: 100, by: metric.targetPerInstance, times: 1)
-            // What is reported holds nobody back: only requests and consumers are refused or wait.
+            // A metric holds nobody back: only requests and consumers are refused or wait.
             return ScalingRecommendation(
                 instances: (hundredths + 99) / 100, hundredths: hundredths,
-                basis: .metric(metric.name, value, perInstance: metric.targetPerInstance), exceedsCapacity: false)
+                basis: metric.kind == .custom
+                    ? .metric(metric.name, value, perInstance: metric.targetPerInstance)
+                    : .measured(metric, value, instances: max(1, observation.instances - observation.starting)),
+                exceedsCapacity: false)
         }
     }
 

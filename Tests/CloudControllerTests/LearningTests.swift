@@ -51,6 +51,12 @@ import Testing
     @Test func nothingIsLearnedWhereNothingIsToBeDecided() {
         var fixed = bench { $0.constraints.minimumInstances = $0.constraints.maximumInstances }
         var named = bench { $0.scaling.policy = ScalingPolicySettings(kind: .react) }
+        var switchedOff = bench { $0.scaling.learns = false }
+        var slow = bench { $0.scaling.metrics = [ScalingMetric(.latency, target: 1_000)] }
+        live(&switchedOff, minutes: 1_600)
+        live(&slow, minutes: 30)
+        #expect(days(switchedOff).isEmpty && days(slow).isEmpty)
+        #expect(!switchedOff.events.contains { $0.kind == "scaling.policy.chosen" })
         live(&fixed, minutes: 30)
         live(&named, minutes: 30)
         #expect(days(fixed).isEmpty && days(named).isEmpty)

@@ -119,6 +119,18 @@ import Testing
             "scaling: {targetConcurrency: 1, policy: {kind: step, startupTime: 2h}}",
             "2h is out of range; give 0s to 1h"
         ),
+        ("scaling: {metrics: [{targetPerInstance: 1}]}", "name the metric: name: jobs-waiting"),
+        ("scaling: {metrics: [{metric: memory}]}", "is 'memory', not one of custom, processor, latency"),
+        ("scaling: {metrics: [{metric: latency}]}", "say how long requests may take: target: 200ms"),
+        ("scaling: {metrics: [{metric: latency, target: 0s}]}", "0s is out of range; give 1ms to 10m"),
+        ("scaling: {metrics: [{metric: latency, target: 1s, percentile: 0}]}", "0 is out of range; give 1 to 100"),
+        ("scaling: {metrics: [{metric: processor, targetPercent: 101}]}", "101 is out of range; give 1 to 100"),
+        ("scaling: {metrics: [{metric: processor, targetPerInstance: 5}]}", "processor has no targetPerInstance"),
+        ("scaling: {metrics: [{metric: requests}]}", "say what one instance takes of it"),
+        (
+            "scaling: {metrics: [{metric: processor}, {metric: processor}]}",
+            "the metric 'processor' is there twice"
+        ),
         ("constraints: {maximumInstances: 0}", "0 is out of range; give 1 to 10000"),
         ("constraints: {maximumInstances: {a: 1}}", "is a mapping, not a whole number"),
         ("constraints: {burstPerConsumer: 5}", "a burst without a rate limits nothing"),

@@ -44,7 +44,11 @@ enum Full {
             scaleInStabilisation: .seconds(5), tolerancePercent: 6,
             policy: ScalingPolicySettings(
                 kind: .panicWindow, decisionInterval: .seconds(2), startupTime: .seconds(3), missBudgetPerMille: 4),
-            metrics: [ScalingMetric(name: "queue-length", targetPerInstance: 50)],
+            learns: false,
+            metrics: [
+                ScalingMetric(name: "jobs-waiting", targetPerInstance: 50), ScalingMetric(.processor, target: 60),
+                ScalingMetric(.latency, target: 250_000, percentile: 99), ScalingMetric(.requests, target: 40),
+            ],
             schedules: [
                 ScalingSchedule(
                     days: [.monday, .friday], from: TimeOfDay("08:00") ?? .midnight,
@@ -236,7 +240,9 @@ enum Full {
                 loginRules: [{path: /l, principal: basic}]
                 """)
             + Sample.service(
-                "followed", "scaling: {targetConcurrency: 1, policy: {kind: step}, watch: {abovePercent: 90}}",
+                "followed",
+                "scaling: {targetConcurrency: 1, policy: {kind: step}, watch: {abovePercent: 90}, "
+                    + "metrics: [{name: a, targetPerInstance: 1}, {metric: processor}, {metric: latency, target: 1s}]}",
                 path: "/c")
             + Sample.service("other", "constraints: {maximumInstances: 2}", path: "/b")
             + Sample.document("FailoverGroup", "g", "service: other\nmode: active-passive")
@@ -324,6 +330,11 @@ enum Full {
         case "CloudService: spec.process":
             return replace("{command: [run, \"{port}\"]}\n  h", "{\(value), command: [run, \"{port}\"]}\n  h")
         case "CloudService: spec.scaling.policy": return replace("{kind: step}", "{kind: step, \(value)}")
+        case "CloudService: spec.scaling.metrics[]":
+            let metrics = [
+                "metric": "{name: a", "targetPercent": "{metric: processor", "percentile": "{metric: latency",
+            ]
+            return metrics[field.key].map { replace($0, "{\(value), \($0.dropFirst())") }
         case "CloudService: spec.scaling.watch":
             return replace("{abovePercent: 90}", "{abovePercent: 90, \(value)}")
         case "CloudService: spec.healthCheck": return replace("{http: {path: /}}", "{\(value), http: {path: /}}")

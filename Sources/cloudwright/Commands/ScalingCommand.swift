@@ -119,6 +119,7 @@ struct ScalingCommand: AsyncParsableCommand {
                 ("to", "instances after"), ("reason", "reason"),
                 ("sampledAt", "sample of"), ("requestsInFlight", "requests in flight"),
                 ("requestsQueued", "requests queued"), ("activeConsumers", "active consumers"),
+                ("metrics", "metrics"),
             ]
             var text = "\(Formats.time(event.at))  \(Table.printable(event.summary))\n"
             for (key, title) in names {
