@@ -178,7 +178,7 @@ extension ServiceSupervisor {
         context.record(
             isReplica ? "instance.replicated" : "instance.recovered", service: id, instance: instance.id,
             step: step(mechanism, incident, "4"), text, ["milliseconds": span.map { String($0) } ?? ""])
-        guard group.mode == .activeActive else { return }
+        guard group.mode == .activeActive, instance.role == .active else { return }
         let carriers = members.filter(\.isUp).map(\.id.rawValue).joined(separator: ", ")
         context.record(
             "load-balancer.distributing", service: id, instance: instance.id, step: step(mechanism, incident, "5"),
