@@ -151,6 +151,8 @@ extension ServiceSupervisor {
 
     /// A failed implementation of a group with cold standbys stays where it is until it is needed.
     mutating func becomeIdle(_ index: Int, _ context: inout StepContext) {
+        // On trial it has no answer to give any more: another may be tried.
+        breaker.forget(members[index].id)
         members[index].instance.phase = .requested
         members[index].instance.operational = .checking
         members[index].startDueAt = nil
@@ -178,7 +180,7 @@ extension ServiceSupervisor {
         context.record(
             isReplica ? "instance.replicated" : "instance.recovered", service: id, instance: instance.id,
             step: step(mechanism, incident, "4"), text, ["milliseconds": span.map { String($0) } ?? ""])
-        guard group.mode == .activeActive else { return }
+        guard group.mode == .activeActive, instance.role == .active else { return }
         let carriers = members.filter(\.isUp).map(\.id.rawValue).joined(separator: ", ")
         context.record(
             "load-balancer.distributing", service: id, instance: instance.id, step: step(mechanism, incident, "5"),

@@ -3,15 +3,24 @@ import Failover
 
 /// Makes the number and the roles of the instances what is wanted, never past the hard cap.
 extension ServiceSupervisor {
-    /// Standbys that are kept, as far as the cap leaves room beside the minimum.
-    var wantedStandbys: Int {
+    /// Standbys that are kept: those of the failover group, or the warm pool, as far as the work leaves room.
+    private var wantedStandbys: Int {
+        switch group.mode {
+        case .activePassive: return failoverStandbys
+        case .activeActive:
+            return max(0, min(service.scaling.warmPool?.instances ?? 0, service.constraints.maximumInstances - target))
+        }
+    }
+
+    /// Of the failover group, as far as the cap leaves room beside the minimum.
+    private var failoverStandbys: Int {
         guard group.mode == .activePassive else { return 0 }
         let room = service.constraints.maximumInstances - max(1, service.constraints.minimumInstances)
         return max(0, min(group.standbys, room))
     }
 
     /// The most active instances that there may be.
-    var activeCeiling: Int { max(0, service.constraints.maximumInstances - wantedStandbys) }
+    var activeCeiling: Int { max(0, service.constraints.maximumInstances - failoverStandbys) }
 
     private var countingActives: Int { members.count { $0.counts && $0.instance.role == .active } }
     private var countingStandbys: Int { members.count { $0.counts && $0.instance.role == .standby } }
@@ -61,7 +70,7 @@ extension ServiceSupervisor {
             if best.condition == .cold { members[index].startDueAt = context.steady }
             context.record(
                 "standby.activated", service: id, instance: best.id,
-                "standby \(best.id) becomes active: \(target) active instances are wanted")
+                "\(nameOfStandby) \(best.id) becomes active: \(target) active instances are wanted")
         }
     }
 
@@ -69,7 +78,7 @@ extension ServiceSupervisor {
         while countingActives < target && !isFull {
             create(role: .active, startDueAt: context.steady, &context)
         }
-        let isCold = group.standbyReadiness == .cold
+        let isCold = group.mode == .activePassive && group.standbyReadiness == .cold
         while countingStandbys < wantedStandbys && !isFull {
             create(role: .standby, startDueAt: isCold ? nil : context.steady, &context)
         }
@@ -91,12 +100,12 @@ extension ServiceSupervisor {
         var surplus = countingActives - target
         while surplus > 0, let victim = leastMissed(where: { $0.counts && $0.instance.role == .active }) {
             surplus -= 1
-            if countingStandbys < wantedStandbys, members[victim].isUp {
+            if countingStandbys < wantedStandbys, members[victim].isUp, isTakenBack(victim) {
                 touch(victim)
                 members[victim].instance.role = .standby
                 context.record(
                     "standby.assigned", service: id, instance: members[victim].id,
-                    "\(members[victim].id) becomes a standby")
+                    "\(members[victim].id) becomes a \(nameOfStandby)")
             } else {
                 leave(victim, "\(target) active instances are wanted", &context)
             }
@@ -104,8 +113,16 @@ extension ServiceSupervisor {
         var idle = countingStandbys - wantedStandbys
         while idle > 0, let victim = leastMissed(where: { $0.counts && $0.instance.role == .standby }) {
             idle -= 1
-            leave(victim, "\(wantedStandbys) standbys are wanted", &context)
+            leave(victim, "\(wantedStandbys) \(nameOfStandby)s are wanted", &context)
         }
+    }
+
+    private var nameOfStandby: String { group.mode == .activePassive ? "standby" : "warm instance" }
+
+    /// One that is about to be parked must have ended its requests first: it is drained and replaced.
+    private func isTakenBack(_ index: Int) -> Bool {
+        group.mode == .activePassive || service.scaling.warmPool?.parked == nil
+            || latest?.perInstance[members[index].id] ?? 0 == 0
     }
 
     /// The maximum was lowered below what there is: those that an administrator keeps from work go first.

@@ -25,7 +25,8 @@ extension CloudController {
 extension ServiceSupervisor {
     /// How a standby waits; nil where it runs, or is not started at all.
     private var parkedState: ParkedState? {
-        guard group.mode == .activePassive, service.virtualServerTemplate != nil else { return nil }
+        guard service.virtualServerTemplate != nil else { return nil }
+        guard group.mode == .activePassive else { return service.scaling.warmPool?.parked }
         switch group.standbyReadiness {
         case .cold: return nil
         case .warm: return .saved

@@ -138,6 +138,10 @@ extension FailoverGroup {
         case .activePassive:
             collector.check(standbys, in: 1...100, "spec.standbys")
             collector.require(
+                service.scaling.warmPool == nil, "spec.mode",
+                "service '\(self.service)' has a warm pool, and scale-outs take the standbys of this group as well",
+                "remove its scaling.warmPool, or use mode: active-active")
+            collector.require(
                 minimum >= 1, "spec.mode", "service '\(self.service)' may have no instance that standbys stand by for",
                 "raise its constraints.minimumInstances to 1 or more")
             collector.require(

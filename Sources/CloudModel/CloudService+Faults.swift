@@ -9,6 +9,7 @@ extension CloudService {
         }
         constraints.check(&collector)
         scaling.check(&collector, constraints)
+        scaling.warmPool?.check(&collector, self)
         healthCheck.check(&collector)
         collector.check(loadBalancing.slowStart, in: .zero...(.hours(1)), "spec.loadBalancing.slowStart")
         collector.check(loadBalancing.drainTimeout, in: .zero...(.hours(24)), "spec.loadBalancing.drainTimeout")
@@ -130,6 +131,22 @@ extension WorkloadConstraints {
         collector.check(queueLength, in: 0...1_000_000, "\(path).queueLength")
         collector.check(queueTimeout, in: .zero...(.hours(1)), "\(path).queueTimeout")
         collector.check(maximumWait, in: .zero...(.hours(24)), "\(path).maximumWait")
+    }
+}
+
+extension WarmPool {
+    fileprivate func check(_ collector: inout FaultCollector, _ service: CloudService) {
+        let path = "spec.scaling.warmPool"
+        collector.check(instances, in: 1...1_000, "\(path).instances")
+        switch service.instances {
+        case .endpoints:
+            collector.require(false, path, "nothing is started for 'endpoints'", "remove it")
+        case .process:
+            collector.require(
+                parked == nil, "\(path).parked", "only virtual servers are parked",
+                "remove it: processes wait as they run")
+        case .virtualServer: break
+        }
     }
 }
 

@@ -93,6 +93,8 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
     public var tolerancePercent: Int
     /// How the demand is turned into a count; nil: each sample by itself, at the target utilisation.
     public var policy: ScalingPolicySettings?
+    /// Nil: every scale-out starts its instances.
+    public var warmPool: WarmPool?
     /// Whether it is learned from the load which policy is best, where none is named.
     public var learns: Bool
     /// Metrics that are followed besides the constraints.
@@ -108,7 +110,8 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
         targetUtilisationPercent: Int = 70, targetConcurrency: Int? = nil, scaleOutCooldown: TimeSpan = .seconds(3),
         scaleInStabilisation: TimeSpan = .seconds(300), tolerancePercent: Int = 10,
         policy: ScalingPolicySettings? = nil, learns: Bool = true, metrics: [ScalingMetric] = [],
-        schedules: [ScalingSchedule] = [], watch: ScalingWatch? = nil, isDryRun: Bool = false
+        schedules: [ScalingSchedule] = [], watch: ScalingWatch? = nil, warmPool: WarmPool? = nil,
+        isDryRun: Bool = false
     ) {
         self.targetUtilisationPercent = targetUtilisationPercent
         self.targetConcurrency = targetConcurrency
@@ -120,6 +123,7 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
         self.metrics = metrics
         self.schedules = schedules
         self.watch = watch
+        self.warmPool = warmPool
         self.isDryRun = isDryRun
     }
 }
@@ -139,6 +143,7 @@ extension ScalingSettings {
             metrics: try container.decodeIfPresent([ScalingMetric].self, forKey: .metrics) ?? [],
             schedules: try container.decodeIfPresent([ScalingSchedule].self, forKey: .schedules) ?? [],
             watch: try container.decodeIfPresent(ScalingWatch.self, forKey: .watch),
+            warmPool: try container.decodeIfPresent(WarmPool.self, forKey: .warmPool),
             isDryRun: try container.decodeIfPresent(Bool.self, forKey: .isDryRun) ?? false)
     }
 }

@@ -1,7 +1,8 @@
 extension ConfigurationSchema {
     static let serviceSections = [
         service, route, process, limits, virtualServer, virtualDisk, placement, constraints, scaling, scalingPolicy,
-        scalingMetric, scalingSchedule, scalingWatch, healthCheck, httpProbe, loadBalancing, restart, loginRule,
+        scalingMetric, scalingSchedule, scalingWatch, warmPool, healthCheck, httpProbe, loadBalancing, restart,
+        loginRule,
         principal, credentialFields, success, headerSign, jsonSign, requests, instanceTLS, instanceCertificate,
     ]
 
@@ -118,6 +119,7 @@ extension ConfigurationSchema {
                     + "decides."),
             Field("schedules", "list of mappings", none, "A higher minimum of instances at certain times."),
             Field("watch", "mapping", none, "When administrators are told of the load."),
+            Field("warmPool", "mapping", none, "Instances that wait, started, for a scale-out."),
             Field("dryRun", "true or false", "false", "Decisions are recorded in the event log and not carried out."),
         ])
 
@@ -166,6 +168,17 @@ extension ConfigurationSchema {
             Field(
                 "limitForecast", "duration", none,
                 "Tell when the load, going on as in the last minutes, will reach `maximumInstances` within this time."),
+        ])
+
+    static let warmPool = Section(
+        title: "CloudService: spec.scaling.warmPool",
+        fields: [
+            Field(
+                "instances", "integer", required,
+                "So many, as far as `maximumInstances` leaves room beside the work; they are metered as any other."),
+            Field(
+                "parked", "`paused`, `saved`", none,
+                "How virtual servers wait: in the memory of their host, or on storage. Without it they run."),
         ])
 
     static let scalingPolicy = Section(

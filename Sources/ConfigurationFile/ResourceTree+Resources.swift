@@ -239,6 +239,12 @@ extension ResourceTree {
                 section.add("limitForecast", watch.limitForecast.map { .plain($0.text) })
             }
         }
+        if let pool = scaling.warmPool {
+            mapping.add("warmPool") { section in
+                section.add("instances", number: pool.instances)
+                section.add("parked", pool.parked.map { .plain($0.rawValue) })
+            }
+        }
         mapping.add("dryRun", scaling.isDryRun, default: usual.isDryRun) { .plain(String($0)) }
     }
 

@@ -15,6 +15,7 @@ struct ScalingReader {
             tolerancePercent: section.integer("tolerancePercent") ?? defaults.tolerancePercent,
             policy: scalingPolicy(section), learns: section.boolean("learning") ?? defaults.learns,
             metrics: metrics(section), schedules: schedules(section), watch: watch(section),
+            warmPool: warmPool(section),
             isDryRun: section.boolean("dryRun") ?? defaults.isDryRun)
     }
 
@@ -103,6 +104,15 @@ struct ScalingReader {
     private func timeOfDay(_ key: String, _ section: SectionReader) -> TimeOfDay? {
         let remedy = "give a time of day in UTC: \(key): \"08:00\""
         return section.requiredValue(key, remedy: remedy) == nil ? nil : section.timeOfDay(key)
+    }
+
+    private func warmPool(_ scaling: SectionReader) -> WarmPool? {
+        guard let section = scaling.subsection("warmPool", ConfigurationSchema.warmPool) else { return nil }
+        let remedy = "say how many wait: instances: 1"
+        guard section.requiredValue("instances", remedy: remedy) != nil,
+            let instances = section.integer("instances")
+        else { return nil }
+        return WarmPool(instances: instances, parked: section.choice("parked", ParkedState.self))
     }
 
     private func watch(_ scaling: SectionReader) -> ScalingWatch? {

@@ -21,7 +21,7 @@ public struct ReplayResult: Sendable {
     public var kind: ScalingPolicySettings.Kind?
     /// Steps with data.
     public var steps = 0
-    /// Instance-hours, from the decision to start to the decision to stop.
+    /// Instance-hours, from the decision to start to the decision to stop, the warm pool included.
     public var instanceHours = 0.0
     /// The same of one who knows the future: always the fewest that meet the demand.
     public var clairvoyantHours = 0.0
@@ -67,12 +67,14 @@ public struct Replay: Sendable {
             Self.needed(first), DemandSample(at: trace.startsAt, demand: first, ready: 0, committed: 0))
         bounds = ScalingGuard(minimum: settings.minimumInstances, maximum: settings.maximumInstances)
         bounds.mindsNoise = settings.mindsNoise
-        var supply = ShadowSupply(ready: atStart, startupTime: startupTime)
+        var supply = ShadowSupply(
+            ready: atStart, startupTime: startupTime, warmPool: settings.warmPool,
+            maximum: settings.maximumInstances)
         var elasticity = ElasticityAccount()
         var work = 0.0
         var missedWork = 0.0
         var now = trace.startsAt
-        var (committedSteps, neededSteps) = (0, 0)
+        var (heldSteps, neededSteps) = (0, 0)
         if keepSupply { result.supply.reserveCapacity(trace.demand.count) }
         for (step, value) in trace.demand.enumerated() {
             supply.advance(to: now)
@@ -81,7 +83,7 @@ public struct Replay: Sendable {
                 let sample = DemandSample(at: now, demand: value, ready: supply.ready, committed: supply.committed)
                 let needed = max(settings.minimumInstances, Self.needed(sample.demand))
                 result.steps += 1
-                committedSteps += supply.committed
+                heldSteps += supply.held
                 neededSteps += needed
                 work += sample.demand
                 if sample.demand > Double(supply.ready) {
@@ -98,7 +100,7 @@ public struct Replay: Sendable {
             now = now + trace.step
         }
         let hours = trace.step.inSeconds / 3_600
-        result.instanceHours = Double(committedSteps) * hours
+        result.instanceHours = Double(heldSteps) * hours
         result.clairvoyantHours = Double(neededSteps) * hours
         result.missedWork = work > 0 ? missedWork / work : 0
         result.elasticity = elasticity.metrics

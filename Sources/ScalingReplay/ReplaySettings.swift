@@ -10,18 +10,21 @@ public struct ReplaySettings: Hashable, Sendable {
     public var maximumInstances: Int
     /// Never fewer.
     public var minimumInstances: Int
+    /// Instances that wait, started, for a scale-out, and are paid for.
+    public var warmPool: Int
     /// Whether the scaling guard looks at the load's noise; false to show what that is for.
     package var mindsNoise = true
 
     public init(
         decisionSeconds: Double = 60, startupSeconds: Double = 180, missBudget: Double = 0.01,
-        maximumInstances: Int = 10_000, minimumInstances: Int = 1
+        maximumInstances: Int = 10_000, minimumInstances: Int = 1, warmPool: Int = 0
     ) {
         self.decisionSeconds = decisionSeconds
         self.startupSeconds = startupSeconds
         self.missBudget = missBudget
         self.maximumInstances = maximumInstances
         self.minimumInstances = minimumInstances
+        self.warmPool = warmPool
     }
 
     /// Steps from a decision to an instance that serves.

@@ -2,7 +2,7 @@ public import CloudModel
 
 /// What becomes of a physical server that does not answer.
 public enum HostPhase: String, Codable, Hashable, Sendable, CaseIterable {
-    /// Declared; has not answered yet.
+    /// Declared; has not said yet what it has, or has something that nobody counts.
     case unknown
     case up
     /// Does not answer since a moment ago: no conclusion yet.
@@ -55,7 +55,10 @@ public struct HostHealth: Codable, Hashable, Sendable {
         case .fenced, .recovering:
             phase = .recovering
             return true
-        case .unknown, .up, .suspect, .confirmed:
+        case .unknown:
+            // It may have been given up by an earlier life of the control plane: what it has says so.
+            return false
+        case .up, .suspect, .confirmed:
             phase = .up
             return false
         case .fencing:
@@ -63,6 +66,9 @@ public struct HostHealth: Codable, Hashable, Sendable {
             return false
         }
     }
+
+    /// It has said what it has, and all of it is counted.
+    public mutating func tookStock() { if phase == .unknown { phase = .up } }
 
     /// It is known to have had virtual servers, and has not answered since this control plane began.
     public mutating func expected(at time: Timestamp) {

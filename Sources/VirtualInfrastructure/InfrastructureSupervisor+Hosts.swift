@@ -112,6 +112,10 @@ extension InfrastructureSupervisor {
         hosts[index].hasListed = true
         let ours = observed.filter { $0.identity?.cloud == cloud }
         if hosts[index].health.phase == .recovering { return clean(index, ours) }
+        if hosts[index].health.phase == .unknown, !ours.contains(where: { isStray($0, on: host) }) {
+            hosts[index].health.tookStock()
+            phaseChanged(index, "it answers")
+        }
         noteTransits(ours, on: host)
         for found in ours { meet(found, on: host) }
         let names = Set(ours.map(\.name))
@@ -157,22 +161,21 @@ extension InfrastructureSupervisor {
         phaseChanged(index, "it is clean")
     }
 
+    /// Nothing may run that nobody counts, or that is counted elsewhere.
+    private func isStray(_ found: ObservedVirtualServer, on host: PhysicalServerID) -> Bool {
+        guard let identity = found.identity, let server = servers[identity.instance],
+            server.identity.incarnation == identity.incarnation
+        else { return true }
+        return server.phase != .unconfirmed && server.placement.host != host && !server.isMigrating
+            && !found.isInTransit
+    }
+
     private mutating func meet(_ found: ObservedVirtualServer, on host: PhysicalServerID) {
-        guard let identity = found.identity else { return }
-        guard let server = servers[identity.instance], server.identity.incarnation == identity.incarnation else {
-            // Nothing may run that nobody counts.
-            return takeAway(found, from: host)
-        }
-        switch server.phase {
-        case .unconfirmed: confirm(server, found, on: host)
-        case .starting, .running, .suspended, .saved, .stopping:
-            guard server.placement.host == host else {
-                if !server.isMigrating, !found.isInTransit { takeAway(found, from: host) }
-                return
-            }
-            guard !server.isMigrating else { return }
-            follow(server, found)
-        }
+        if isStray(found, on: host) { return takeAway(found, from: host) }
+        guard let instance = found.identity?.instance, let server = servers[instance] else { return }
+        if server.phase == .unconfirmed { return confirm(server, found, on: host) }
+        guard server.placement.host == host, !server.isMigrating else { return }
+        follow(server, found)
     }
 
     /// What the host says of one that is known: what an event would have said, had it not been lost.

@@ -60,6 +60,23 @@ import Testing
         #expect(bench.notifications.count { $0.kind == "breaker-open" } == 2)
     }
 
+    @Test("an instance on trial that becomes a cold standby leaves the trial to the one that takes its place")
+    func trialBecomesStandby() {
+        var bench = Bench()
+        bench.brokenStarts = { _ in true }
+        bench.command(.configure(.only(.web(minimum: 1, maximum: 2), group: .passive(.cold))))
+        bench.pass(.minutes(5))
+        #expect(bench.controller.openIncidents.map(\.kind) == [.breakerOpen])
+        bench.brokenStarts = { _ in false }
+        for _ in 0..<120 where bench.backends.isEmpty { bench.pass(.seconds(1)) }
+        let onTrial = bench.backends
+        #expect(onTrial.count == 1)
+        // Before it has stayed up long enough for a success.
+        for id in onTrial { bench.failing[InstanceID(id)] = "status 500" }
+        bench.pass(.minutes(3))
+        #expect(bench.backends.count == 1 && bench.backends != onTrial)
+    }
+
     @Test func pausesBetweenStartsGrow() {
         var bench = Bench()
         var starts: [Timestamp] = []

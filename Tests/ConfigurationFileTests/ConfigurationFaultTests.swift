@@ -120,6 +120,9 @@ import Testing
             "2h is out of range; give 0s to 1h"
         ),
         ("scaling: {metrics: [{targetPerInstance: 1}]}", "name the metric: name: jobs-waiting"),
+        ("scaling: {warmPool: {}}", "say how many wait: instances: 1"),
+        ("scaling: {warmPool: {instances: 0}}", "0 is out of range; give 1 to 1000"),
+        ("scaling: {warmPool: {instances: 1, parked: saved}}", "only virtual servers are parked"),
         ("scaling: {metrics: [{metric: memory}]}", "is 'memory', not one of custom, processor, latency"),
         ("scaling: {metrics: [{metric: latency}]}", "say how long requests may take: target: 200ms"),
         ("scaling: {metrics: [{metric: latency, target: 0s}]}", "0s is out of range; give 1ms to 10m"),

@@ -124,7 +124,8 @@ enum Full {
                 addresses: AddressRange(first: 0x0A00_0001, last: 0x0A00_0009, prefixLength: 16), port: 8080,
                 placement: PlacementRule(strategy: .pack, affinity: .strictlyApart, hostLabels: ["zone": "a"]),
                 stopGrace: .seconds(3))),
-        constraints: WorkloadConstraints(maximumInstances: 2))
+        constraints: WorkloadConstraints(maximumInstances: 2),
+        scaling: ScalingSettings(warmPool: WarmPool(instances: 1, parked: .saved)))
 
     static let hosts = [
         PhysicalServer(

@@ -40,6 +40,26 @@ import Testing
         #expect(abs(metrics.instability - 80) < 1e-9)
     }
 
+    /// The same with one that waits and a cap of four: at minute 1 three of four serve at once, the pool has no room
+    /// while four are committed, and from minute 5 on another one waits, two minutes later.
+    ///
+    ///     minute   demand  ready  committed  held
+    ///     0        2       2      2          3
+    ///     1        4       2      2          3    wants 4: one is warm, one starts
+    ///     2        4       3      4          4
+    ///     3        4       4      4          4
+    ///     5        1       4      4          4    wants 2: the pool is filled again
+    ///     6        1       2      2          3
+    @Test func aWarmPoolByHand() {
+        var settings = ReplaySettings(decisionSeconds: 60, startupSeconds: 120, maximumInstances: 4, warmPool: 1)
+        settings.mindsNoise = false
+        let result = Replay(settings).run(
+            NamedPolicy("react", .react, ReactPolicy()), on: trace([2, 4, 4, 4, nil, 1, 1]), keepSupply: true)
+        #expect(result.supply == [2, 2, 3, 4, 4, 4, 2])
+        #expect(abs(result.instanceHours - Double(3 + 3 + 4 + 4 + 4 + 3) / 60) < 1e-12)
+        #expect(abs(result.missedWork - 3.0 / 16) < 1e-12)
+    }
+
     /// The replay against a loop of its own, written another way: arrays by minute instead of a supply with a queue.
     @Test func anIndependentComputationAgrees() {
         var state: UInt64 = 11

@@ -9,6 +9,8 @@ import VirtualInfrastructure
         var health = HostHealth()
         let mustClean = health.connected(at: at(0))
         #expect(!mustClean)
+        #expect(health.phase == .unknown)
+        health.tookStock()
         return health
     }
 

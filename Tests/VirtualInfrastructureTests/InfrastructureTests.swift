@@ -118,6 +118,27 @@ import VirtualInfrastructure
         #expect(world.host(of: "web-1") != host)
     }
 
+    @Test("a host that an earlier life of the control plane had given up is cleaned before it is used")
+    func leftovers() {
+        var world = EmulatedHosts([emulatedHost("a")])
+        world.start("web-1", smallServer)
+        world.settle()
+        // Another control plane takes over, which knows of no virtual server.
+        world.supervisor = InfrastructureSupervisor(cloud: EmulatedHosts.cloud)
+        world.hosts["a"]?.isConnected = false
+        world.believed = [:]
+        world.tell(.configured(world.declared))
+        world.connect("a")
+        #expect(world.supervisor.hosts.map(\.health.phase) == [.unknown])
+        world.deliver(at: 0)
+        #expect(world.supervisor.hosts.map(\.health.phase) == [.unknown])
+        world.settle()
+        #expect(world.places(of: "web-1").isEmpty)
+        world.advance(.seconds(3))
+        world.settle()
+        #expect(world.supervisor.hosts.map(\.health.phase) == [.up])
+    }
+
     @Test("a lease has run out only when it surely has")
     func lease() throws {
         var world = threeHosts(.lease(.seconds(30)))

@@ -30,6 +30,8 @@ struct HistoryOptions: ParsableArguments {
     @Option(help: "The part of the time that may be missed, in percent.") var budget = 1.0
     @Option(help: "The hard cap.") var maximum = 10_000
     @Option(help: "Never fewer.") var minimum = 1
+    @Option(help: "So many instances wait, started, for a scale-out, and are paid for (scaling.warmPool).")
+    var warmPool = 0
 
     func validate() throws {
         guard (file == nil) != (logDatabase == nil) else {
@@ -56,6 +58,7 @@ struct HistoryOptions: ParsableArguments {
             throw ValidationError(
                 "--minimum and --maximum must be from 0 to 1000000, the minimum not above the maximum.")
         }
+        guard (0...1_000).contains(warmPool) else { throw ValidationError("--warm-pool must be from 0 to 1000.") }
     }
 
     private var step: TimeSpan { TimeSpan(parsing: interval) ?? .minutes(1) }
@@ -63,7 +66,8 @@ struct HistoryOptions: ParsableArguments {
     var settings: ReplaySettings {
         ReplaySettings(
             decisionSeconds: step.inSeconds, startupSeconds: (TimeSpan(parsing: startup) ?? .minutes(3)).inSeconds,
-            missBudget: budget / 100, maximumInstances: maximum, minimumInstances: minimum)
+            missBudget: budget / 100, maximumInstances: maximum, minimumInstances: minimum,
+            warmPool: warmPool)
     }
 
     func trace() async throws -> DemandTrace {
