@@ -158,18 +158,22 @@ extension EventLoop {
         cgateway_shutdown_writing(upstream.pointee.descriptor)
     }
 
-    func closeTransport(_ upstream: Upstream) {
+    func closeTransport(_ upstream: Upstream, withReset: Bool) {
         switch upstream.pointee.transport {
         case .plain: break
         case .tls:
-            _ = cgateway_tls_finish(upstream.pointee.tls)
+            if !withReset { _ = cgateway_tls_finish(upstream.pointee.tls) }
             cgateway_tls_free(upstream.pointee.tls)
             upstream.pointee.tls = nil
         case .stream:
             closeStream(http2.instances.streams + index(of: upstream), withReset: true)
             return
         }
-        cgateway_close(upstream.pointee.descriptor)
+        if withReset {
+            cgateway_close_with_reset(upstream.pointee.descriptor)
+        } else {
+            cgateway_close(upstream.pointee.descriptor)
+        }
     }
 
     /// Whether an idle connection, on which nobody should speak, is still fit for a request.
