@@ -72,8 +72,10 @@ extension EventLoop {
         switch client.pointee.transport {
         case .plain: break
         case .tls: if cgateway_tls_finish(client.pointee.tls) != 0 { return }
-        // The end of the message has told it, or the stream's end will.
-        case .stream: return
+        // The end of a message has told it, or the stream's end will.
+        case .stream:
+            finishTunnel(http2.consumers.streams + index(of: client))
+            return
         }
         cgateway_shutdown_writing(client.pointee.descriptor)
     }

@@ -1,4 +1,5 @@
 import CloudModel
+import Credentials
 import Foundation
 import Gateway
 import Synchronization
@@ -265,6 +266,54 @@ extension GatewayTests {
                 try client.write("PROXY TCP4 192.0.2.7 192.0.2.1 4000 5432\r\n")
                 #expect(try client.read(2) == Array("ok".utf8))
                 #expect(heads.withLock { $0.first }?.hasPrefix("PROXY TCP4 192.0.2.7 127.0.0.1 4000 ") == true)
+            }
+            await fixture.stop()
+        }
+
+        /// The gateway holds the certificate; the instances get the bytes in clear.
+        @Test func overTLSACertificateSaysWhoseAConnectionIs() async throws {
+            let certificates = try TestCertificates()
+            try certificates.makeAuthority("consumers")
+            let files = try certificates.make("web")
+            for name in ["carol", "erin"] { try certificates.make(name, for: "DNS:\(name)", by: "consumers") }
+            let tls = ListenerTLS(
+                certificates: [files],
+                clientCertificates: ClientCertificates(authorityFile: certificates.path("consumers.pem")))
+            let fingerprint = try certificates.fingerprint("carol")
+            let origin = try Self.origin()
+            let service = Self.service {
+                $0.access = .required
+                $0.tcp?.listener.tls = tls
+            }
+            let fixture = try GatewayFixture()
+            fixture.moreConsumers.withLock {
+                $0 = [
+                    CloudConsumer(
+                        id: "carol",
+                        credentials: [
+                            APICredential(id: "c", kind: .certificate, prefix: "test", digest: fingerprint)
+                        ])
+                ]
+            }
+            await fixture.apply(service, [origin.port])
+            let port = try #require(fixture.gateway.servicePorts["database"])
+            try await blocking {
+                let (client, _) = try TestSocket.secure(port: port, .init(certificate: certificates.files("carol")))
+                try client.write("ping")
+                client.finishWriting()
+                #expect(String(decoding: try client.readToEnd(), as: UTF8.self) == "apingbye")
+                client.close()
+                let record = try #require(try fixture.usage(count: 1).first)
+                #expect(record.consumer == "carol")
+                #expect(record.bytesIn == 4)
+                #expect(record.bytesOut == 8)
+                // Of the right authority, but nobody's.
+                #expect(throws: TestSocket.Failure.self) {
+                    let (stranger, _) = try TestSocket.secure(
+                        port: port, .init(certificate: certificates.files("erin")))
+                    _ = try stranger.read(1)
+                }
+                #expect(origin.accepted == 1)
             }
             await fixture.stop()
         }
