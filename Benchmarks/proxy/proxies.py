@@ -7,6 +7,9 @@ each job at an address of its own:
   duties  know the caller by an API key out of 100, refuse others, and record the request: who, what, status, octets,
           time
   tls     what `plain` does, to clients over TLS 1.3
+  http2   what `plain` does, to clients that speak HTTP/2 in clear with prior knowledge
+  empty, 64k, 10m
+          what `plain` does, with responses of other sizes
 """
 
 import contextlib
@@ -22,6 +25,8 @@ import sys
 import time
 import zlib
 
+# Octets of the responses' bodies; 1024 with the other jobs.
+BODIES = {"empty": 0, "64k": 65536, "10m": 10 * 1024 * 1024}
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -112,12 +117,19 @@ def children(process_id):
         return [int(child) for child in file.read().split()]
 
 
-def start_backends(directory, cpu, count=2):
-    program = os.path.join(directory, "backend")
-    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "backend.c")
-    subprocess.run(["cc", "-O2", "-o", program, source], check=True)
-    processes = [
-        subprocess.Popen(["taskset", "-c", str(cpu), program], stdout=subprocess.PIPE, text=True) for _ in range(count)]
+def compiled(directory, name):
+    """The program made of a source beside this file."""
+    program = os.path.join(directory, name)
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), f"{name}.c")
+    if not os.path.exists(program):
+        subprocess.run(["cc", "-O2", "-o", program, source], check=True)
+    return program
+
+
+def start_backends(directory, cpu, count=2, body=1024, delay=0):
+    """Backends whose responses have bodies of so many octets and come so many microseconds after their requests."""
+    command = ["taskset", "-c", str(cpu), compiled(directory, "backend"), str(body), str(delay)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(count)]
     return processes, [int(process.stdout.readline()) for process in processes]
 
 
@@ -127,7 +139,7 @@ class Proxy:
     name = ""
     program = ""
     remedy = ""
-    jobs = ("plain", "duties", "tls")
+    jobs = ("plain", "duties", "tls", "http2", *BODIES)
     # How many the peers may have; cloudwright goes by the files that its process may have.
     connections = 4096
 
@@ -157,6 +169,14 @@ class Proxy:
             return file.read()[-2000:]
 
     def start(self, backends, keys):
+        """`backends`: ports of backends by job; a job with bodies of its own has to have its own, the others share
+        those of `plain`. A list is those of `plain` alone, and then there are no jobs with other bodies."""
+        if not isinstance(backends, dict):
+            backends = {"plain": backends}
+        self.jobs = tuple(job for job in self.jobs if job not in BODIES or job in backends)
+        self.begin(backends, keys)
+
+    def begin(self, backends, keys):
         raise NotImplementedError
 
     def url(self, job):
@@ -194,11 +214,8 @@ class Floor(Proxy):
     name = "floor"
     jobs = ("plain",)
 
-    def start(self, backends, keys):
-        program = self.path("shuttle")
-        source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "shuttle.c")
-        subprocess.run(["cc", "-O2", "-o", program, source], check=True)
-        self.launch([program, *map(str, backends)])
+    def begin(self, backends, keys):
+        self.launch([compiled(self.directory, "shuttle"), *map(str, backends["plain"])])
         wait_for(self.name, lambda: self.output().endswith("\n"), self.process)
         self.port = int(self.output())
 
@@ -213,13 +230,15 @@ class Cloudwright(Proxy):
     name = "cloudwright"
     remedy = "build it with `swift build -c release --product cloudwright`, or name it with --cloudwright"
 
+    # Of each service, where it is to have some: lines of `spec.constraints`.
+    constraints = ""
+
     def __init__(self, directory, cpu, program):
         super().__init__(directory, cpu)
         self.program = program
         self.address = self.tls_address = ""
 
-    def start(self, backends, keys):
-        endpoints = ", ".join(f"'127.0.0.1:{port}'" for port in backends)
+    def begin(self, backends, keys):
         documents = [f"""
 apiVersion: cloudwright/v1
 kind: Cloud
@@ -236,7 +255,9 @@ spec:
           certificates: [{{certificateFile: {self.certificate}, keyFile: {self.key}}}]
   administration: {{address: '127.0.0.1:0'}}
 """]
-        for job, access in (("plain", "anonymous"), ("duties", "required")):
+        for job in ("plain", "duties", *(job for job in BODIES if job in backends)):
+            access = "required" if job == "duties" else "anonymous"
+            endpoints = ", ".join(f"'127.0.0.1:{port}'" for port in backends.get(job, backends["plain"]))
             documents.append(f"""
 apiVersion: cloudwright/v1
 kind: CloudService
@@ -246,6 +267,7 @@ spec:
   access: {access}
   endpoints: [{endpoints}]
   loadBalancing: {{algorithm: round-robin, slowStart: 0s}}
+  constraints: {{{self.constraints}}}
 """)
         for place, key in enumerate(keys):
             digest = hashlib.sha256(key.encode()).hexdigest()
@@ -266,7 +288,9 @@ spec:
             self.address, self.tls_address = json.load(file)["gateway"]
 
     def url(self, job):
-        return f"https://{self.tls_address}/plain" if job == "tls" else f"http://{self.address}/{job}"
+        if job == "tls":
+            return f"https://{self.tls_address}/plain"
+        return f"http://{self.address}/{'plain' if job == 'http2' else job}"
 
     def loop_seconds(self):
         return thread_times(self.process.pid, "gateway")
@@ -284,9 +308,14 @@ class Nginx(Proxy):
     program = "nginx"
     remedy = "apt-get install nginx-light"
 
-    def start(self, backends, keys):
+    def begin(self, backends, keys):
         self.ports = {job: free_port() for job in self.jobs}
-        servers = "".join(f"server 127.0.0.1:{port}; " for port in backends)
+        upstreams = "".join(
+            f"  upstream {job} {{ {''.join(f'server 127.0.0.1:{port}; ' for port in ports)}keepalive 128; "
+            f"keepalive_requests 1000000000; }}\n" for job, ports in backends.items())
+        bodies = "".join(
+            f"  server {{ listen 127.0.0.1:{self.ports[job]}; location / {{ proxy_pass http://{job}; }} }}\n"
+            for job in BODIES if job in backends)
         entries = "\n".join(f"    '{key}' 'consumer-{place}';" for place, key in enumerate(keys))
         configuration = self.write("nginx.conf", f"""
 worker_processes 1;
@@ -300,10 +329,10 @@ http {{
   access_log off;
   keepalive_requests 1000000000;
   proxy_http_version 1.1;
+  proxy_max_temp_file_size 0;
   proxy_set_header Connection "";
   proxy_set_header Host $host;
-  upstream backends {{ {servers} keepalive 128; keepalive_requests 1000000000; }}
-  map_hash_bucket_size 128;
+{upstreams}{bodies}  map_hash_bucket_size 128;
   map $http_x_api_key $consumer {{
     default '';
 {entries}
@@ -312,14 +341,18 @@ http {{
                    '$request_time $upstream_addr';
   server {{
     listen 127.0.0.1:{self.ports['plain']};
-    location / {{ proxy_pass http://backends; }}
+    location / {{ proxy_pass http://plain; }}
+  }}
+  server {{
+    listen 127.0.0.1:{self.ports['http2']} http2;
+    location / {{ proxy_pass http://plain; }}
   }}
   server {{
     listen 127.0.0.1:{self.ports['tls']} ssl;
     ssl_protocols TLSv1.3;
     ssl_certificate {self.certificate};
     ssl_certificate_key {self.key};
-    location / {{ proxy_pass http://backends; }}
+    location / {{ proxy_pass http://plain; }}
   }}
   server {{
     listen 127.0.0.1:{self.ports['duties']};
@@ -328,7 +361,7 @@ http {{
     proxy_set_header X-Request-ID $request_id;
     proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
     if ($consumer = '') {{ return 401; }}
-    location / {{ proxy_pass http://backends; }}
+    location / {{ proxy_pass http://plain; }}
   }}
 }}
 """)
@@ -347,10 +380,16 @@ class HAProxy(Proxy):
     program = "haproxy"
     remedy = "apt-get install haproxy"
 
-    def start(self, backends, keys):
+    def begin(self, backends, keys):
         self.ports = {job: free_port() for job in self.jobs}
         self.sink = LogSink(self.path("log.sock"), self.path("usage.log"))
-        servers = "\n".join(f"  server backend{place} 127.0.0.1:{port}" for place, port in enumerate(backends))
+        groups = "".join(
+            f"backend {job}\n  balance roundrobin\n"
+            + "".join(f"  server {job}{place} 127.0.0.1:{port}\n" for place, port in enumerate(ports))
+            for job, ports in backends.items())
+        fronts = "".join(
+            f"frontend front-{job}\n  bind 127.0.0.1:{self.ports[job]}\n  default_backend {job}\n"
+            for job in BODIES if job in backends)
         entries = self.write("keys.map", "".join(f"{key} consumer-{place}\n" for place, key in enumerate(keys)))
         configuration = self.write("haproxy.cfg", f"""
 global
@@ -364,13 +403,16 @@ defaults
   timeout server 60s
   option http-keep-alive
   http-reuse always
-frontend plain
+frontend front-plain
   bind 127.0.0.1:{self.ports['plain']}
-  default_backend backends
-frontend tls
+  default_backend plain
+frontend front-http2
+  bind 127.0.0.1:{self.ports['http2']} proto h2
+  default_backend plain
+frontend front-tls
   bind 127.0.0.1:{self.ports['tls']} ssl crt {self.certificate_and_key} ssl-min-ver TLSv1.3
-  default_backend backends
-frontend duties
+  default_backend plain
+frontend front-duties
   bind 127.0.0.1:{self.ports['duties']}
   log global
   unique-id-format %{{+X}}o%ci%cp%ts%rt
@@ -380,11 +422,8 @@ frontend duties
   http-request deny deny_status 401 unless {{ var(txn.consumer) -m found }}
   http-request del-header x-api-key
   log-format "%ID %[var(txn.consumer)] %Ts.%ms %HM %HP %ST %U %B %Ta %s"
-  default_backend backends
-backend backends
-  balance roundrobin
-{servers}
-""")
+  default_backend plain
+{fronts}{groups}""")
         self.launch([self.program, "-f", configuration])
         wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
 

@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { MAXIMUM_CONNECTIONS = 4096, BUFFER = 65536 };
+enum { MAXIMUM_CONNECTIONS = 32768, BUFFER = 65536 };
 
 /* The other side of each connection, or -1. */
 static int peers[MAXIMUM_CONNECTIONS];

@@ -166,6 +166,7 @@ extension API {
         public var source: InstanceSource
         public var algorithm: String
         public var routes: [Route]
+        public var listen: String?
         public var constraints: Constraints
         public var failoverGroup: String?
         public var load: Load?
@@ -173,8 +174,8 @@ extension API {
 
         public init(
             id: String, owner: String? = nil, access: Access, source: InstanceSource, algorithm: String,
-            routes: [Route], constraints: Constraints, failoverGroup: String? = nil, load: Load? = nil,
-            instances: [Instance]
+            routes: [Route], listen: String? = nil, constraints: Constraints, failoverGroup: String? = nil,
+            load: Load? = nil, instances: [Instance]
         ) {
             self.id = id
             self.owner = owner
@@ -182,6 +183,7 @@ extension API {
             self.source = source
             self.algorithm = algorithm
             self.routes = routes
+            self.listen = listen
             self.constraints = constraints
             self.failoverGroup = failoverGroup
             self.load = load
@@ -196,6 +198,7 @@ extension API {
             "source": "What its instances are made of.",
             "algorithm": "How requests are spread over its instances.",
             "routes": "Which requests are for it.",
+            "listen": "Where its connections come in; absent where it serves HTTP.",
             "constraints": "Its workload constraints.",
             "failoverGroup": "The failover group that it is in.",
             "load": "Its newest load; absent where it had no traffic.",

@@ -275,7 +275,10 @@ struct ServiceSupervisor: Sendable {
     private func makeSnapshot() -> ServiceSnapshot {
         var shown = service
         // Nothing new is routed to a service that is being removed; what it has is finished.
-        if isRemoved { shown.routes = [] }
+        if isRemoved {
+            shown.routes = []
+            shown.tcp = nil
+        }
         return ServiceSnapshot(service: shown, backends: members.compactMap(\.published))
     }
 

@@ -12,14 +12,15 @@ extension CloudConfiguration {
             cloud.checkChannel(channel, "spec.notifications[\(index)]", hasMailRelay: hasMailRelay)
         }
         rebalancing.check(&cloud)
-        return cloud.faults + serviceFaults() + consumerFaults(hasMailRelay: hasMailRelay) + groupFaults()
+        return cloud.faults + serviceFaults(settings) + consumerFaults(hasMailRelay: hasMailRelay) + groupFaults()
             + pricePlanFaults() + hostFaults()
     }
 
-    private func serviceFaults() -> [ConfigurationFault] {
+    private func serviceFaults(_ settings: PlatformSettings?) -> [ConfigurationFault] {
         let consumers = Set(consumers.map(\.id))
         var names: Set<ServiceID> = []
         var routes: [Route: ServiceID] = [:]
+        var listening = settings.map { $0.listeningEndpoints } ?? [:]
         var faults: [ConfigurationFault] = []
         for service in services {
             var collector = FaultCollector(.service, service.id.rawValue)
@@ -30,6 +31,7 @@ extension CloudConfiguration {
                     "spec.owner", "there is no CloudConsumer '\(owner)'", "declare it, or name one that is declared")
             }
             service.check(&collector)
+            if let tcp = service.tcp { checkTCP(of: service.id, tcp, consumers, &listening, &collector) }
             for (index, route) in service.routes.enumerated() {
                 guard let key = route.normalForm else { continue }
                 if let other = routes[key] {
@@ -45,6 +47,22 @@ extension CloudConfiguration {
             faults += collector.faults
         }
         return faults
+    }
+
+    private func checkTCP(
+        of service: ServiceID, _ tcp: TCPSettings, _ consumers: Set<ConsumerID>, _ listening: inout [Endpoint: String],
+        _ collector: inout FaultCollector
+    ) {
+        let endpoint = tcp.listener.endpoint
+        if let other = listening[endpoint] {
+            collector.fault("spec.tcp.listen", "\(endpoint) is also that of \(other)", "give each its own port")
+        }
+        listening[endpoint] = "service '\(service)'"
+        for (index, source) in tcp.sources.enumerated() {
+            collector.require(
+                consumers.contains(source.consumer), "spec.tcp.sources[\(index)].consumer",
+                "there is no CloudConsumer '\(source.consumer)'", "declare it, or name one that is declared")
+        }
     }
 
     private func consumerFaults(hasMailRelay: Bool?) -> [ConfigurationFault] {

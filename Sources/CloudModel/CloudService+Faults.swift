@@ -1,7 +1,7 @@
 extension CloudService {
     func check(_ collector: inout FaultCollector) {
         collector.checkName(id)
-        checkRoutes(&collector)
+        if let tcp { checkTCP(tcp, &collector) } else { checkRoutes(&collector) }
         switch instances {
         case .process(let template): template.check(&collector)
         case .virtualServer(let template): template.check(&collector, constraints)

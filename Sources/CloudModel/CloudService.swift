@@ -13,12 +13,15 @@ public struct CloudService: Codable, Hashable, Sendable {
     public var restart: RestartSettings
     public var loginRules: [LoginRule]
     public var gateway: RequestSettings
+    /// Connections of TCP are what the service serves; nil: requests of HTTP, found by `routes`.
+    public var tcp: TCPSettings?
 
     public init(
         id: ServiceID, owner: ConsumerID? = nil, routes: [Route], access: ConsumerAccess = .required,
         instances: InstanceSource, constraints: WorkloadConstraints = .init(), scaling: ScalingSettings = .init(),
         healthCheck: HealthCheck = .init(), loadBalancing: LoadBalancingSettings = .init(),
-        restart: RestartSettings = .init(), loginRules: [LoginRule] = [], gateway: RequestSettings = .init()
+        restart: RestartSettings = .init(), loginRules: [LoginRule] = [], gateway: RequestSettings = .init(),
+        tcp: TCPSettings? = nil
     ) {
         self.id = id
         self.owner = owner
@@ -32,6 +35,7 @@ public struct CloudService: Codable, Hashable, Sendable {
         self.restart = restart
         self.loginRules = loginRules
         self.gateway = gateway
+        self.tcp = tcp
     }
 }
 
@@ -147,7 +151,7 @@ public struct RequestSettings: Codable, Hashable, Sendable {
     public var responseTimeout: TimeSpan
     /// The longest silence of either side while a body moves.
     public var idleTimeout: TimeSpan
-    /// The longest silence of an upgraded connection (WebSocket).
+    /// The longest silence of an upgraded connection (WebSocket), and of one of TCP.
     public var tunnelTimeout: TimeSpan
     /// Retries of one request on another instance, where repeating it is safe.
     public var maximumRetries: Int

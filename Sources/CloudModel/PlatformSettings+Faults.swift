@@ -15,6 +15,14 @@ extension PlatformSettings {
         logDatabase.check(&collector)
     }
 
+    /// What the platform itself listens on, and where the configuration says so.
+    var listeningEndpoints: [Endpoint: String] {
+        Dictionary(
+            gateway.listeners.map { ($0.endpoint, "spec.gateway.listeners") }
+                + [(administration, "spec.administration.address")], uniquingKeysWith: { first, _ in first }
+        ).filter { $0.key.port != 0 }
+    }
+
     private func checkListeners(_ collector: inout FaultCollector) {
         collector.check(gateway.loops, in: 1...1_024, "spec.gateway.loops")
         collector.check(gateway.http2Streams, in: 0...10_000, "spec.gateway.http2Streams")

@@ -4,6 +4,7 @@ extension ConfigurationSchema {
         scalingMetric, scalingSchedule, scalingWatch, warmPool, healthCheck, httpProbe, loadBalancing, restart,
         loginRule,
         principal, credentialFields, success, headerSign, jsonSign, requests, instanceTLS, instanceCertificate,
+        tcp, tcpSource,
     ]
 
     static let service = Section(
@@ -12,7 +13,9 @@ extension ConfigurationSchema {
             Field(
                 "owner", "name of a `CloudConsumer`", none,
                 "Who rents the service and pays for its instances' time; without it the operator."),
-            Field("routes", "list of mappings", required, "Which requests are for the service."),
+            Field(
+                "routes", "list of mappings", required,
+                "Which requests are for the service; with `tcp` there are none."),
             Field(
                 "access", "`required`, `anonymous`", "required",
                 "Whether callers need an API key. A key that is presented must be good in either case."),
@@ -30,6 +33,9 @@ extension ConfigurationSchema {
             Field("restart", "mapping", none, "How failed instances are started again."),
             Field("loginRules", "list of mappings", none, "Which requests are logins, for the audit monitor."),
             Field("requests", "mapping", none, "How the gateway treats the service's requests."),
+            Field(
+                "tcp", "mapping", none,
+                "The service serves connections of TCP instead of requests of HTTP; then it has no `routes`."),
         ])
 
     static let route = Section(
@@ -249,7 +255,9 @@ extension ConfigurationSchema {
             Field("connectTimeout", "duration", "1s", "To connect to an instance."),
             Field("responseTimeout", "duration", "1m", "From the request's last byte to the response's first."),
             Field("idleTimeout", "duration", "1m", "The longest silence while a body moves."),
-            Field("tunnelTimeout", "duration", "1h", "The longest silence of an upgraded connection (WebSocket)."),
+            Field(
+                "tunnelTimeout", "duration", "1h",
+                "The longest silence of an upgraded connection (WebSocket), and of one of TCP."),
             Field("maximumRetries", "integer", "2", "Retries of one request elsewhere, where repeating it is safe."),
             Field("retryBudgetPercent", "integer, percent", "20", "Retries as a part of the requests in flight."),
             Field("maximumBodySize", "size", none, "Larger requests get 413; without it there is no limit."),

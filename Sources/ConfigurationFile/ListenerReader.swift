@@ -1,16 +1,23 @@
 import CloudModel
 import Yams
 
-/// Reads `spec.gateway.listeners` of a `Cloud`: each an address alone, or a mapping.
+/// Reads `spec.gateway.listeners` of a `Cloud`, and `spec.tcp.listen` of a `CloudService`: each listener an address
+/// alone, or a mapping.
 struct ListenerReader {
-    let gateway: SectionReader
+    let section: SectionReader
 
     func listeners() -> [GatewayListener]? {
-        gateway.items("listeners")?.compactMap { node, path in
-            if case .scalar = node { return gateway.endpoint(node, path: path).map { GatewayListener($0) } }
-            return SectionReader(node, ConfigurationSchema.listener, path: path, context: gateway.context)
-                .flatMap(listener)
-        }
+        section.items("listeners")?.compactMap { listener($0.node, $0.path) }
+    }
+
+    func listener(_ field: String) -> GatewayListener? {
+        section.value(field).flatMap { listener($0, section.pathOf(field)) }
+    }
+
+    private func listener(_ node: Node, _ path: String) -> GatewayListener? {
+        if case .scalar = node { return section.endpoint(node, path: path).map { GatewayListener($0) } }
+        return SectionReader(node, ConfigurationSchema.listener, path: path, context: section.context)
+            .flatMap(listener)
     }
 
     private func listener(_ section: SectionReader) -> GatewayListener? {

@@ -13,7 +13,7 @@ struct CloudReader {
         return PlatformSettings(
             name: name, dataDirectory: spec.text("dataDirectory") ?? defaults.dataDirectory,
             gateway: GatewaySettings(
-                listeners: gateway.flatMap { ListenerReader(gateway: $0).listeners() } ?? defaults.gateway.listeners,
+                listeners: gateway.flatMap { ListenerReader(section: $0).listeners() } ?? defaults.gateway.listeners,
                 loops: gateway?.integer("loops"),
                 http2Streams: gateway?.integer("http2Streams") ?? defaults.gateway.http2Streams,
                 accessLog: gateway.flatMap(accessLog)),

@@ -47,7 +47,7 @@ extension ResourceTree {
         return spec.tree
     }
 
-    private static func listener(_ listener: GatewayListener) -> ResourceTree {
+    static func listener(_ listener: GatewayListener) -> ResourceTree {
         if listener == GatewayListener(listener.endpoint) { return .text(listener.endpoint.description) }
         var builder = MappingBuilder()
         builder.add("address", text: listener.endpoint.description)
@@ -160,6 +160,7 @@ extension ResourceTree {
         var spec = MappingBuilder()
         spec.add("owner", text: service.owner?.rawValue)
         spec.add("routes", list: service.routes.map(route))
+        if let tcp = service.tcp { spec.add("tcp") { add(tcp, to: &$0) } }
         spec.add("access", service.access, default: .required)
         var usual = WorkloadConstraints()
         switch service.instances {
@@ -177,6 +178,20 @@ extension ResourceTree {
         spec.add("loginRules", list: service.loginRules.map(loginRule))
         spec.add("requests") { add(service.gateway, to: &$0) }
         return spec.tree
+    }
+
+    private static func add(_ tcp: TCPSettings, to mapping: inout MappingBuilder) {
+        mapping.add("listen", listener(tcp.listener))
+        mapping.add(
+            "sources",
+            list: tcp.sources.map { source in
+                var builder = MappingBuilder()
+                builder.add("network", text: source.network)
+                builder.add("consumer", text: source.consumer.rawValue)
+                return builder.tree
+            })
+        mapping.add(
+            "recordInterval", tcp.recordInterval, default: TCPSettings(listener: tcp.listener).recordInterval)
     }
 
     private static func route(_ route: Route) -> ResourceTree {

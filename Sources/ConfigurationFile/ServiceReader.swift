@@ -13,10 +13,32 @@ struct ServiceReader {
             access: spec.choice("access", ConsumerAccess.self) ?? .required, instances: instances,
             constraints: constraints(instances), scaling: ScalingReader(spec: spec).settings(),
             healthCheck: healthCheck(),
-            loadBalancing: loadBalancing(), restart: restart(), loginRules: loginRules(), gateway: requests())
+            loadBalancing: loadBalancing(), restart: restart(), loginRules: loginRules(), gateway: requests(),
+            tcp: tcp())
+    }
+
+    private func tcp() -> TCPSettings? {
+        guard let section = spec.subsection("tcp", ConfigurationSchema.tcp),
+            section.requiredValue("listen", remedy: "say where consumers connect: listen: 0.0.0.0:5432") != nil,
+            let listener = ListenerReader(section: section).listener("listen")
+        else { return nil }
+        let sources = (section.items("sources") ?? []).compactMap { node, path -> TCPSource? in
+            guard
+                let source = SectionReader(
+                    node, ConfigurationSchema.tcpSource, path: path, context: section.context),
+                let network = source.requiredText("network", remedy: "say from where: network: 10.0.0.0/8"),
+                let consumer = source.requiredText("consumer", remedy: "name a CloudConsumer: consumer: acme")
+            else { return nil }
+            return TCPSource(network: network, consumer: ConsumerID(consumer))
+        }
+        let usual = TCPSettings(listener: listener)
+        return TCPSettings(
+            listener: listener, sources: sources,
+            recordInterval: section.duration("recordInterval") ?? usual.recordInterval)
     }
 
     private func routes() -> [Route] {
+        if spec.has("tcp"), !spec.has("routes") { return [] }
         guard spec.requiredValue("routes", remedy: "say which requests are for the service: routes: [{path: /}]") != nil
         else { return [] }
         return (spec.items("routes") ?? []).compactMap { node, path in

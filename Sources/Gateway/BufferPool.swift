@@ -59,8 +59,11 @@ struct BufferPool {
     /// Room behind received bytes for the end of a chunk and the last chunk.
     static let tail = 32
 
-    /// Between two buffers: an odd number of cache lines, so that the beginnings of buffers, which are what is touched
-    /// most, spread over all of the cache's sets.
+    private static let page = 4_096
+    /// How much further than the one before it a buffer begins in its first page: an odd number of cache lines, so that
+    /// the beginnings of buffers, which are what is touched most, spread over all of the cache's sets.
+    private static let shift = 13 * 64
+    /// Of a buffer's place: whole pages, which no other buffer shares, so that all of them can be given back.
     private let stride: Int
     let bufferSize: Int
     let count: Int
@@ -72,6 +75,8 @@ struct BufferPool {
         var available: Int
         /// The fewest that were available since the last trim: the stack below it was not used.
         var fewestAvailable: Int
+        /// What `noteIdle` found.
+        var idle: Int
         /// Buffers from the bottom of the stack whose pages are known to be given back.
         var trimmed: Int
     }
@@ -82,7 +87,7 @@ struct BufferPool {
 
     init(count: Int, bufferSize: Int) throws(GatewayError) {
         self.bufferSize = bufferSize
-        stride = bufferSize + 13 * 64
+        stride = (bufferSize + 2 * Self.page - 1) & ~(Self.page - 1)
         self.count = count
         guard let base = cgateway_reserve(count * stride) else {
             throw GatewayError(
@@ -92,7 +97,7 @@ struct BufferPool {
         free = .allocate(capacity: count)
         for index in 0..<count { free[index] = UInt32(count - 1 - index) }
         state = .allocate(capacity: 1)
-        state.initialize(to: State(available: count, fewestAvailable: count, trimmed: count))
+        state.initialize(to: State(available: count, fewestAvailable: count, idle: count, trimmed: count))
     }
 
     func deallocate() {
@@ -113,7 +118,8 @@ struct BufferPool {
         let available = state.pointee.available
         if available < state.pointee.fewestAvailable { state.pointee.fewestAvailable = available }
         let index = Int(free[available])
-        return BufferLease(base: base + index &* stride, start: Self.margin, end: Self.margin)
+        let begin = index &* stride &+ (index &* Self.shift) & (Self.page &- 1)
+        return BufferLease(base: base + begin, start: Self.margin, end: Self.margin)
     }
 
     @inline(__always)
@@ -125,19 +131,21 @@ struct BufferPool {
         state.pointee.available &+= 1
     }
 
-    /// Gives the memory of buffers that were not used since the last call back to the kernel, a bounded number a call.
-    func trim(atMost limit: Int = 64) {
-        let idle = state.pointee.fewestAvailable
+    /// Looks how many buffers were not used since the last call: their memory may be given back.
+    func noteIdle() {
+        state.pointee.idle = state.pointee.fewestAvailable
         state.pointee.fewestAvailable = state.pointee.available
-        if state.pointee.trimmed > idle { state.pointee.trimmed = idle }
+        state.pointee.trimmed = min(state.pointee.trimmed, state.pointee.idle)
+    }
+
+    /// Gives memory of buffers that may be given back to the kernel, a bounded number a call. False where none is left.
+    func trim(atMost limit: Int = 64) -> Bool {
+        // One that has been taken since is in use, or lies above what is known of it.
+        let idle = min(state.pointee.idle, state.pointee.fewestAvailable)
+        state.pointee.trimmed = min(state.pointee.trimmed, idle)
         let end = min(idle, state.pointee.trimmed + limit)
-        for position in state.pointee.trimmed..<max(end, state.pointee.trimmed) {
-            // The pages at both ends are shared with neighbours and stay.
-            let start = Int(free[position]) * stride
-            let firstPage = (start + 4_095) & ~4_095
-            let end = (start + stride) & ~4_095
-            if end > firstPage { cgateway_discard(base + firstPage, end - firstPage) }
-        }
-        state.pointee.trimmed = max(end, state.pointee.trimmed)
+        for position in state.pointee.trimmed..<end { cgateway_discard(base + Int(free[position]) * stride, stride) }
+        state.pointee.trimmed = end
+        return end < idle
     }
 }

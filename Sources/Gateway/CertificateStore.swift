@@ -61,10 +61,7 @@ final class CertificateStore: Sendable {
     }
 
     private static func stamps(_ settings: [ListenerTLS?]) -> [FileStamp] {
-        settings.compactMap { $0 }.flatMap { tls in
-            tls.certificates.flatMap { [$0.certificateFile, $0.keyFile] }
-                + (tls.clientCertificates.map { [$0.authorityFile] } ?? [])
-        }.map { FileStamp(of: $0) }
+        settings.flatMap { FileStamp.stamps(of: $0) }
     }
 }
 
@@ -76,7 +73,12 @@ struct InstanceContext: Sendable {
 
     /// Made anew where the settings or the files have changed. One that cannot be made is told to `warn`, and leaves
     /// none, or the one before where only the files have changed.
-    mutating func update(to wanted: InstanceTLS?, of service: ServiceID, warn: (ServiceID, GatewayError) -> Void) {
+    ///
+    /// - Parameter protocols: what is offered as spoken within (ALPN).
+    mutating func update(
+        to wanted: InstanceTLS?, protocols: [String], of service: ServiceID,
+        warn: (ServiceID, GatewayError) -> Void
+    ) {
         let files = [wanted?.authorityFile, wanted?.certificate?.certificateFile, wanted?.certificate?.keyFile]
         let stamps = files.compactMap { $0 }.map { FileStamp(of: $0) }
         guard wanted != settings || stamps != tried else { return }
@@ -85,7 +87,7 @@ struct InstanceContext: Sendable {
         tried = stamps
         guard let wanted else { return }
         do throws(GatewayError) {
-            context = try TLSContext.connecting(wanted)
+            context = try TLSContext.connecting(wanted, protocols: protocols)
         } catch {
             warn(service, error)
         }
@@ -93,11 +95,18 @@ struct InstanceContext: Sendable {
 }
 
 /// What shows that a file is another than before; all zero where there is none.
-private struct FileStamp: Equatable {
+struct FileStamp: Equatable {
     private var inode: UInt64 = 0
     private var size: Int64 = 0
     private var seconds: Int = 0
     private var nanoseconds: Int = 0
+
+    /// Of all files that a listener's certificates are in.
+    static func stamps(of tls: ListenerTLS?) -> [FileStamp] {
+        guard let tls else { return [] }
+        let files = tls.certificates.flatMap { [$0.certificateFile, $0.keyFile] }
+        return (files + [tls.clientCertificates?.authorityFile].compactMap { $0 }).map { FileStamp(of: $0) }
+    }
 
     init(of path: String) {
         var status = stat()

@@ -42,6 +42,8 @@ struct CompiledService: Sendable {
     var settings: LoopServiceSettings
     /// Nil also where what the service asks for cannot be made: its requests are then refused.
     var tlsContext: TLSContext?
+    /// How connections of TCP come in.
+    var accepting: ServiceAccepting
     var loginRules: LoginRules
 }
 

@@ -60,6 +60,8 @@ package final class ConsumerTable: @unchecked Sendable {
     private let hasExhausted: Bool
     /// By service: whether callers without a key are let in.
     private let anonymousAccess: UnsafeMutableBufferPointer<Bool>
+    /// By service: whose connections of TCP are by their addresses, the longest prefixes first.
+    private let sources: [[CompiledSource]]
 
     private struct CredentialRecord {
         var digest: KeyDigest
@@ -69,6 +71,12 @@ package final class ConsumerTable: @unchecked Sendable {
         var revoked: Bool
         /// In microseconds since the epoch; `Int64.max` for never.
         var expiresAt: Int64
+    }
+
+    private struct CompiledSource {
+        var network: NetworkPrefix
+        var consumer: ConsumerKey
+        var isEntitled: Bool
     }
 
     /// Longer keys are nobody's: bounds what is hashed for a stranger.
@@ -117,6 +125,41 @@ package final class ConsumerTable: @unchecked Sendable {
         anonymousAccess = .allocate(capacity: services.count)
         _ = anonymousAccess.initialize(fromContentsOf: services.map { $0.access == .anonymous })
         slots = Self.compiledSlots(records)
+        sources = Self.compiledSources(snapshot, &registry)
+    }
+
+    private static func compiledSources(
+        _ snapshot: DataPlaneSnapshot, _ registry: inout ConsumerRegistry
+    ) -> [[CompiledSource]] {
+        let consumers = Dictionary(snapshot.consumers.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        return snapshot.services.map { service in
+            (service.service.tcp?.sources ?? []).compactMap { source in
+                guard let network = NetworkPrefix(source.network), let consumer = consumers[source.consumer] else {
+                    return nil
+                }
+                return CompiledSource(
+                    network: network, consumer: registry.key(of: consumer.id),
+                    isEntitled: consumer.entitlements?.contains(service.service.id) ?? true)
+            }.sorted { $0.network.length > $1.network.length }
+        }
+    }
+
+    /// Whose a connection to the service of TCP with index `service` is: a consumer's certificate counts before the
+    /// address that the connection comes from.
+    package func identify(
+        _ certificate: PresentedCertificate?, from address: IPAddressBits?, service: Int, now: Timestamp
+    ) -> IdentifiedCaller {
+        var caller = IdentifiedCaller(
+            verdict: .admitted, consumer: ConsumerRegistry.anonymous, credential: -1, source: .none)
+        if let certificate, let index = credential(of: certificate) {
+            judge(index, service: service, now: now, &caller)
+        } else if let address, let source = sources[service].first(where: { $0.network.contains(address) }) {
+            caller.consumer = source.consumer
+            if !source.isEntitled { caller.verdict = .notEntitled }
+        } else if !anonymousAccess[service] {
+            caller.verdict = certificate == nil ? .noCredential : .unknownCredential
+        }
+        return caller
     }
 
     deinit {

@@ -20,7 +20,12 @@ extension EventLoop {
     /// Connections taken at once before those that are there get their turn.
     private static var acceptBatch: Int { 64 }
 
-    func accept(on listener: Int) {
+    func accept(on listener: Int) { accept(from: listeners[listener].descriptor, number: listener, service: nil) }
+
+    /// - Parameters:
+    ///   - number: of the listener; `serviceListener` where it is the service's own.
+    ///   - service: which the connections are for, where the listener says it.
+    func accept(from listener: Int32, number: Int, service: UnsafeMutablePointer<LoopService>?) {
         for _ in 0..<Self.acceptBatch {
             guard state.pointee.isAccepting else { return }
             guard !clients.isFull else {
@@ -28,9 +33,9 @@ extension EventLoop {
                 return
             }
             var peer = cgateway_address_text()
-            let descriptor = cgateway_accept(listeners[listener].descriptor, &peer)
+            let descriptor = cgateway_accept(listener, &peer)
             if descriptor >= 0 {
-                open(descriptor, peer: peer, listener: listener)
+                open(descriptor, peer: peer, listener: number, service: service)
                 continue
             }
             switch -descriptor {
@@ -81,9 +86,12 @@ extension EventLoop {
                 _ = cgateway_epoll_add(epoll, listener.descriptor, interest, token)
             }
         }
+        setServiceAcceptInterest(interest)
     }
 
-    private func open(_ descriptor: Int32, peer: cgateway_address_text, listener: Int) {
+    private func open(
+        _ descriptor: Int32, peer: cgateway_address_text, listener: Int, service: UnsafeMutablePointer<LoopService>?
+    ) {
         guard let index = clients.acquire() else {
             cgateway_close(descriptor)
             return
@@ -98,15 +106,20 @@ extension EventLoop {
                 flags: kept, exchangeNumber: client.pointee.exchangeNumber, requestsServed: 0, lingered: 0, parser: nil,
                 input: .none, output: .none, peer: peer, tls: nil, isSecure: false, certificate: nil,
                 nextOpening: OpeningList.none, previousOpening: OpeningList.none, exchange: .none))
+        client.pointee.exchange.service = service
         counters.add(.connectionsAccepted)
         let token = Token.make(.client, index: UInt32(index), generation: client.pointee.generation)
         guard cgateway_epoll_add(epoll, descriptor, cgateway_connection_interest(), token) == 0 else {
             close(client)
             return
         }
-        if state.pointee.tlsContexts[listener] != nil || !listeners[listener].trustedProxies.isEmpty {
+        if acceptingContext(client) != nil || !trustedProxies(client).isEmpty {
             beginOpening(client)
             if client.pointee.phase == .opening { return }
+        }
+        if service != nil {
+            beginConnection(client)
+            return
         }
         timers.schedule(index, at: state.pointee.clock.monotonic + configuration.timeouts.requestHead.microseconds)
     }
@@ -189,6 +202,7 @@ extension EventLoop {
             closeUpstream(upstreams[index])
         }
         for listener in listeners { cgateway_close(listener.descriptor) }
+        for listener in state.pointee.serviceListeners { listener?.close(loop: index) }
         cgateway_close(epoll)
         spool.close()
     }

@@ -186,9 +186,13 @@ extension EventLoop {
 
     /// The client's deadline has come. What it was for, the phase says.
     func clientTimedOut(_ client: Client) {
+        if client.pointee.phase == .tunnel {
+            tunnelTimedOut(client)
+            return
+        }
         counters.add(.timeouts)
         switch client.pointee.phase {
-        case .free: break
+        case .free, .tunnel: break
         case .opening:
             counters.add(.handshakeTimeouts)
             close(client)
@@ -202,7 +206,6 @@ extension EventLoop {
             } else {
                 consumerLeft(client)
             }
-        case .tunnel: endTunnel(client)
         case .session: sessionTimedOut(client)
         case .flushing, .lingering: close(client)
         }

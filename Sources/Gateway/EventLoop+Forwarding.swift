@@ -131,6 +131,10 @@ extension EventLoop {
 
     /// The connection stands: from here on an answer is awaited.
     func startSending(_ client: Client, _ upstream: Upstream) {
+        if isTCP(client) {
+            beginRelay(client)
+            return
+        }
         client.pointee.phase = .awaiting
         scheduleAwaiting(client)
         sendRequest(client, upstream)

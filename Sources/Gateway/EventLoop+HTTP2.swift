@@ -73,6 +73,8 @@ extension EventLoop {
                 value: UInt32(configuration.limits.headSize.bytes)),
             // RFC 9113, section 5.3: priorities are deprecated, and every stream here gets its turn.
             .init(settings_id: Int32(NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES.rawValue), value: 1),
+            // WebSocket within a stream (RFC 8441).
+            .init(settings_id: Int32(NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL.rawValue), value: 1),
         ]
         _ = nghttp2_submit_settings(session.pointee.handle, 0, settings, settings.count)
         _ = nghttp2_session_set_local_window_size(session.pointee.handle, 0, 0, HTTP2State.connectionWindow)

@@ -101,7 +101,11 @@ extension EventLoop {
             let isSame = Self.octets(of: authority).elementsEqual(text) { $0 | 0x20 == $1 | 0x20 }
             return isSame ? 0 : NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue
         case 6 where Self.equal(name, "cookie"): stream.pointee.cookieCount += 1
-        case 14 where Self.equal(name, "content-length"): stream.pointee.flags.insert(.hasLength)
+        case 14 where Self.equal(name, "content-length"):
+            // A tunnel has no body that could have a length.
+            if stream.pointee.flags.contains(.isTunnel) { return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE.rawValue }
+            stream.pointee.flags.insert(.hasLength)
+        case 17 where Self.equal(name, "sec-websocket-key") && stream.pointee.flags.contains(.isTunnel): return 0
         default: break
         }
         append(stream, name)
@@ -117,6 +121,7 @@ extension EventLoop {
         switch (session.pointee.role, name.count) {
         case (.consumer, 7) where name[1] == UInt8(ascii: "m"): keep(value, in: &stream.pointee.method)
         case (.consumer, 5): keep(value, in: &stream.pointee.path)
+        case (.consumer, 9): keep(value, in: &stream.pointee.tunnelProtocol)
         case (.consumer, 10): keep(value, in: &stream.pointee.authority)
         case (.instance, 7): writeStatusLine(stream, Self.octets(of: value))
         default: break
@@ -134,13 +139,42 @@ extension EventLoop {
         guard !stream.pointee.flags.contains(.hasStartLine) else { return }
         stream.pointee.flags.insert(.hasStartLine)
         guard let method = stream.pointee.method else { return }
-        append(stream, Self.octets(of: method))
+        if stream.pointee.tunnelProtocol == nil {
+            append(stream, Self.octets(of: method))
+        } else {
+            // What asks for it in HTTP/1.1. Octets pass as they are, which is what the length is noted for.
+            stream.pointee.flags.formUnion([.isTunnel, .hasLength])
+            append(stream, "GET")
+        }
         append(stream, " ")
         if let target = stream.pointee.path ?? stream.pointee.authority { append(stream, Self.octets(of: target)) }
         append(stream, " HTTP/1.1\r\n")
-        guard let authority = stream.pointee.authority else { return }
-        append(stream, "host: ")
-        append(stream, Self.octets(of: authority))
+        if let authority = stream.pointee.authority {
+            append(stream, "host: ")
+            append(stream, Self.octets(of: authority))
+            append(stream, "\r\n")
+        }
+        if let name = stream.pointee.tunnelProtocol { writeUpgrade(stream, to: Self.octets(of: name)) }
+    }
+
+    /// Of HTTP/1.1, in which the instance is asked. The key proves only that a server read it, and HTTP/2 has none.
+    private func writeUpgrade(_ stream: Stream, to name: UnsafeRawBufferPointer) {
+        append(stream, "connection: upgrade, close\r\nupgrade: ")
+        append(stream, name)
+        append(stream, "\r\n")
+        guard Self.equal(name, "websocket") else { return }
+        let nonce = state.pointee.requestIDs.requestID()
+        var bits = UInt128(nonce.high) << 64 | UInt128(nonce.low)
+        let key = UnsafeMutableRawBufferPointer(rebasing: http2.text[..<24])
+        let alphabet: StaticString = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+        for place in 0..<22 {
+            key[place] = alphabet.utf8Start[Int(truncatingIfNeeded: bits >> 122)]
+            bits <<= 6
+        }
+        key[22] = UInt8(ascii: "=")
+        key[23] = UInt8(ascii: "=")
+        append(stream, "sec-websocket-key: ")
+        append(stream, UnsafeRawBufferPointer(key))
         append(stream, "\r\n")
     }
 
@@ -155,22 +189,35 @@ extension EventLoop {
         append(stream, " \r\n")
     }
 
+    func forgetPseudoFields(_ stream: Stream) {
+        nghttp2_rcbuf_decref(stream.pointee.method)
+        nghttp2_rcbuf_decref(stream.pointee.path)
+        nghttp2_rcbuf_decref(stream.pointee.authority)
+        nghttp2_rcbuf_decref(stream.pointee.tunnelProtocol)
+        stream.pointee.method = nil
+        stream.pointee.path = nil
+        stream.pointee.authority = nil
+        stream.pointee.tunnelProtocol = nil
+    }
+
     /// The head's last field has come.
     private func finishHead(_ stream: Stream, _ session: Session, isLast: Bool) {
         writeStartLine(stream)
         if let method = stream.pointee.method, Self.equal(Self.octets(of: method), "HEAD") {
             stream.pointee.flags.insert(.answersHead)
         }
-        for buffer in [stream.pointee.method, stream.pointee.path, stream.pointee.authority] {
-            nghttp2_rcbuf_decref(buffer)
-        }
-        stream.pointee.method = nil
-        stream.pointee.path = nil
-        stream.pointee.authority = nil
+        forgetPseudoFields(stream)
         if stream.pointee.cookieCount > 1 { joinCookies(stream) }
         if stream.pointee.flags.contains(.isInterim) {
             append(stream, "\r\n")
             stream.pointee.flags.remove([.hasStartLine, .hasLength])
+            stream.pointee.headLeft = stream.pointee.inbox.count
+            return
+        }
+        if stream.pointee.flags.contains(.isTunnel) {
+            if isLast { stream.pointee.flags.insert(.peerEnded) }
+            append(stream, "\r\n")
+            stream.pointee.flags.insert(.hasHead)
             stream.pointee.headLeft = stream.pointee.inbox.count
             return
         }
@@ -387,6 +434,13 @@ extension EventLoop {
             count += receiveBody(stream, into: bytes + count, capacity: capacity - count)
         }
         if stream.pointee.inbox.isEmpty { http2.inboxes.release(&stream.pointee.inbox) }
+        let isOver =
+            count == 0 && stream.pointee.inbox.count == stream.pointee.trailerCount
+            && stream.pointee.flags.isSuperset(of: [.isTunnel, .peerEnded])
+        if isOver {
+            stream.pointee.flags.insert(.gaveEnd)
+            return 0
+        }
         return count > 0 ? count : nothing
     }
 
@@ -423,7 +477,8 @@ extension EventLoop {
         }
         let written = writer.written ?? 0
         let trailers = stream.pointee.trailerCount
-        guard taken == available, stream.pointee.flags.contains(.peerEnded), !stream.pointee.flags.contains(.gaveEnd),
+        guard taken == available, stream.pointee.flags.contains(.peerEnded),
+            stream.pointee.flags.isDisjoint(with: [.gaveEnd, .isTunnel]),
             !isChunked || written + trailers + 5 <= capacity
         else { return written }
         stream.pointee.flags.insert(.gaveEnd)

@@ -68,6 +68,7 @@ extension EventLoop {
     ) -> Int? {
         let head = UnsafeRawBufferPointer(rebasing: octets[offset...])
         var message = FieldLines(http2.fields, http2.text)
+        message.isTunnel = stream.pointee.flags.contains(.isTunnel)
         guard let length = message.read(head, isRequest: session.pointee.role == .instance) else { return nil }
         let handle = session.pointee.handle
         let id = stream.pointee.id
@@ -175,6 +176,16 @@ extension EventLoop {
         return stream.pointee.flags.contains(.hasEnded)
     }
 
+    /// Nothing more comes out of the tunnel: its stream ends on this side.
+    func finishTunnel(_ stream: Stream) {
+        guard let session = stream.pointee.session, stream.pointee.sending == .untilEnd,
+            stream.pointee.flags.contains(.isTunnel),
+            stream.pointee.flags.isDisjoint(with: [.isClosed, .isFinishing])
+        else { return }
+        _ = finish(stream, session)
+        http2.touch(session)
+    }
+
     /// Has nghttp2 make DATA frames of the payload as far as there is room; how much of it is left.
     private func give(_ stream: Stream, _ session: Session, _ payload: UnsafeRawPointer?, count: Int) -> Int {
         stream.pointee.source = payload
@@ -206,7 +217,8 @@ extension EventLoop {
             session.pointee.floods.earn()
             stream.pointee.sourceCount -= count
         }
-        if stream.pointee.sourceEnds, stream.pointee.sourceCount == 0 {
+        let endsTunnel = stream.pointee.flags.isSuperset(of: [.isTunnel, .isFinishing])
+        if stream.pointee.sourceEnds || endsTunnel, stream.pointee.sourceCount == 0 {
             flags.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
             stream.pointee.flags.insert(.hasEnded)
             if submitTrailers(stream, session) { flags.pointee |= NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue }
@@ -259,12 +271,7 @@ extension EventLoop {
         defer {
             http2.inboxes.release(&stream.pointee.inbox)
             http2.inboxes.release(&stream.pointee.trailers)
-            for buffer in [stream.pointee.method, stream.pointee.path, stream.pointee.authority] {
-                nghttp2_rcbuf_decref(buffer)
-            }
-            stream.pointee.method = nil
-            stream.pointee.path = nil
-            stream.pointee.authority = nil
+            forgetPseudoFields(stream)
         }
         guard let session = stream.pointee.session else { return }
         let unread = stream.pointee.inbox.count - stream.pointee.headLeft - stream.pointee.trailerCount

@@ -34,9 +34,8 @@ struct OpeningList {
 extension EventLoop {
     /// A connection that may have to be opened before it can be used: then it is `opening`.
     func beginOpening(_ client: Client) {
-        let listener = Int(client.pointee.listener)
-        if isTrustedProxy(client, listener) { client.pointee.flags.insert(.awaitsProxyHeader) }
-        guard state.pointee.tlsContexts[listener] != nil || client.pointee.flags.contains(.awaitsProxyHeader) else {
+        if isTrustedProxy(client) { client.pointee.flags.insert(.awaitsProxyHeader) }
+        guard acceptingContext(client) != nil || client.pointee.flags.contains(.awaitsProxyHeader) else {
             return
         }
         client.pointee.phase = .opening
@@ -49,18 +48,19 @@ extension EventLoop {
         }
     }
 
-    private func isTrustedProxy(_ client: Client, _ listener: Int) -> Bool {
-        guard !listeners[listener].trustedProxies.isEmpty,
+    private func isTrustedProxy(_ client: Client) -> Bool {
+        let trusted = trustedProxies(client)
+        guard !trusted.isEmpty,
             let address = IPAddressBits(String(decoding: client.pointee.peerAddress, as: UTF8.self))
         else { return false }
-        return listeners[listener].trustedProxies.contains { $0.contains(address) }
+        return trusted.contains { $0.contains(address) }
     }
 
     /// Goes on with what comes before the first request as far as what has come allows.
     func continueOpening(_ client: Client) {
         if client.pointee.flags.contains(.awaitsProxyHeader), !readProxyHeader(client) { return }
         if client.pointee.tls == nil {
-            guard let context = state.pointee.tlsContexts[Int(client.pointee.listener)] else {
+            guard let context = acceptingContext(client) else {
                 opened(client)
                 return
             }
@@ -98,6 +98,10 @@ extension EventLoop {
         client.pointee.phase = .idle
         // The first request may have come with what was before it.
         client.pointee.flags.insert(.readable)
+        if isTCP(client) {
+            beginConnection(client)
+            return
+        }
         timers.schedule(
             index(of: client), at: state.pointee.clock.monotonic + configuration.timeouts.requestHead.microseconds)
         receiveHead(client)

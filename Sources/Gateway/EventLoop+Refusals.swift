@@ -86,6 +86,10 @@ extension EventLoop {
     func refuse(_ client: Client, _ problem: ProblemDocument, _ outcome: RequestOutcome) {
         client.pointee.exchange.status = problem.status
         client.pointee.exchange.flags.insert(.refused)
+        if isTCP(client) {
+            refuseConnection(client, outcome)
+            return
+        }
         let keepsAlive = keepsAliveAfterRefusal(client, problem)
         buffers.release(&client.pointee.exchange.head)
         if client.pointee.input.isEmpty { buffers.release(&client.pointee.input) }

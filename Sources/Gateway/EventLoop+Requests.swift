@@ -237,7 +237,7 @@ extension EventLoop {
     }
 
     @inline(__always)
-    private func presentedCertificate(_ client: Client) -> PresentedCertificate? {
+    func presentedCertificate(_ client: Client) -> PresentedCertificate? {
         guard let digests = client.pointee.certificate else { return nil }
         let bytes = UnsafeRawPointer(digests)
         return PresentedCertificate(certificate: KeyDigest(bytes: bytes), subject: KeyDigest(bytes: bytes + 32))
@@ -267,13 +267,17 @@ extension EventLoop {
             refuse(client, problem(.contentTooLarge, client), .rejected)
             return false
         }
-        if !service.pointee.settings.servesUnmetered, !spool.hasRoom(forBytes: recordBytesInFlight) {
-            counters.add(.unmeteredRefusals)
-            skipHead(client)
-            refuse(client, problem(.unmeterable, client), .failed)
-            return false
-        }
-        return true
+        return canBeMetered(client, service)
+    }
+
+    /// Whether there is room for the record of what is asked; false after having answered.
+    @inline(__always)
+    func canBeMetered(_ client: Client, _ service: UnsafeMutablePointer<LoopService>) -> Bool {
+        if service.pointee.settings.servesUnmetered || spool.hasRoom(forBytes: recordBytesInFlight) { return true }
+        counters.add(.unmeteredRefusals)
+        skipHead(client)
+        refuse(client, problem(.unmeterable, client), .failed)
+        return false
     }
 
     /// Room for the records of all requests that this loop may have in flight: names are labels of 63 bytes at most.
@@ -324,7 +328,7 @@ extension EventLoop {
     }
 
     @inline(__always)
-    private func placementHash(_ client: Client, _ consumer: ConsumerKey) -> UInt64 {
+    func placementHash(_ client: Client, _ consumer: ConsumerKey) -> UInt64 {
         // Anonymous callers are told apart by their addresses, or all of them would go to one instance.
         if consumer == ConsumerRegistry.anonymous { return StableBytes.stableHash(client.pointee.peerAddress) }
         return state.pointee.names._withUnsafeGuaranteedRef { $0.entry(consumer).hash }

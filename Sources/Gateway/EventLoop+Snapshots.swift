@@ -17,6 +17,7 @@ extension EventLoop {
             let service = loopService(compiled)
             service.pointee.index = Int32(index)
             if service.pointee.settings.speaksHTTP2 != compiled.settings.speaksHTTP2 { changeProtocol(service) }
+            if service.pointee.settings.isTCP != compiled.settings.isTCP { closeIdle(of: service) }
             service.pointee.settings = compiled.settings
             service.pointee.tlsContext = compiled.tlsContext?.pointer
             state.pointee.instanceContexts[compiled.number] = compiled.tlsContext
@@ -28,6 +29,7 @@ extension EventLoop {
         state.pointee.consumers = Unmanaged.passUnretained(snapshot.consumers)
         state.pointee.names = Unmanaged.passUnretained(snapshot.names)
         state.pointee.snapshot = snapshot
+        takeListeners(snapshot)
         var anyRemoved = false
         for removed in snapshot.removed {
             for slot in removed.backends where dropBackend(slot, ofService: removed.service) { anyRemoved = true }
@@ -41,6 +43,21 @@ extension EventLoop {
         for index in 0..<service.pointee.backendCapacity where service.pointee.backends[index].isKnown {
             closeIdle(of: service, index)
             service.pointee.backends[index].speaksHTTP2.toggle()
+        }
+    }
+
+    private func takeListeners(_ snapshot: CompiledSnapshot) {
+        for service in snapshot.services { take(service.accepting, ofService: service.number) }
+        for number in state.pointee.serviceListeners.indices
+        where state.pointee.servicesByNumber[number]?.pointee.index == -1 {
+            take(ServiceAccepting(), ofService: number)
+        }
+    }
+
+    /// What was spoken on these connections is not what will be.
+    private func closeIdle(of service: UnsafeMutablePointer<LoopService>) {
+        for index in 0..<service.pointee.backendCapacity where service.pointee.backends[index].isKnown {
+            closeIdle(of: service, index)
         }
     }
 
@@ -92,11 +109,18 @@ extension EventLoop {
 
     func housekeepIfDue() {
         let now = state.pointee.clock.monotonic
+        if state.pointee.isTrimming, now >= state.pointee.nextTrim {
+            let (hasMore, hasMoreInboxes) = (buffers.trim(), http2.inboxes.trim())
+            state.pointee.isTrimming = hasMore || hasMoreInboxes
+            state.pointee.nextTrim = now + 20_000
+        }
         guard now >= state.pointee.nextHousekeeping else { return }
         state.pointee.nextHousekeeping = now + 1_000_000
         if now >= state.pointee.acceptRetryAt { resumeAccepting() }
         closeExpiredIdle()
-        buffers.trim()
+        buffers.noteIdle()
+        http2.inboxes.noteIdle()
+        state.pointee.isTrimming = true
         writeDate()
         writeGauges()
         counters.set(.userMicroseconds, UInt64(max(0, cgateway_thread_user_microseconds())))
@@ -121,6 +145,7 @@ extension EventLoop {
         guard !state.pointee.isDraining else { return }
         // Whoever has connected already is in the kernel's queue, and would be reset by the closing of the listeners.
         for index in listeners.indices { accept(on: index) }
+        for number in state.pointee.serviceListeners.indices { accept(ofService: number) }
         if state.pointee.isAccepting { pauseAccepting(retryAt: .max) }
         state.pointee.isDraining = true
         state.pointee.drainDeadline = deadline

@@ -72,8 +72,10 @@ extension EventLoop {
         switch client.pointee.transport {
         case .plain: break
         case .tls: if cgateway_tls_finish(client.pointee.tls) != 0 { return }
-        // The end of the message has told it, or the stream's end will.
-        case .stream: return
+        // The end of a message has told it, or the stream's end will.
+        case .stream:
+            finishTunnel(http2.consumers.streams + index(of: client))
+            return
         }
         cgateway_shutdown_writing(client.pointee.descriptor)
     }
@@ -158,18 +160,22 @@ extension EventLoop {
         cgateway_shutdown_writing(upstream.pointee.descriptor)
     }
 
-    func closeTransport(_ upstream: Upstream) {
+    func closeTransport(_ upstream: Upstream, withReset: Bool) {
         switch upstream.pointee.transport {
         case .plain: break
         case .tls:
-            _ = cgateway_tls_finish(upstream.pointee.tls)
+            if !withReset { _ = cgateway_tls_finish(upstream.pointee.tls) }
             cgateway_tls_free(upstream.pointee.tls)
             upstream.pointee.tls = nil
         case .stream:
             closeStream(http2.instances.streams + index(of: upstream), withReset: true)
             return
         }
-        cgateway_close(upstream.pointee.descriptor)
+        if withReset {
+            cgateway_close_with_reset(upstream.pointee.descriptor)
+        } else {
+            cgateway_close(upstream.pointee.descriptor)
+        }
     }
 
     /// Whether an idle connection, on which nobody should speak, is still fit for a request.

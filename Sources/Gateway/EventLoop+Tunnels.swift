@@ -36,24 +36,75 @@ extension EventLoop {
         } else {
             upstream.pointee.input = lease.take()
         }
-        scheduleTunnel(client)
+        beginTunnelTimes(client)
         pumpTunnel(client)
     }
 
-    private func scheduleTunnel(_ client: Client) {
+    /// From now on silence ends it, and its usage is booked in stretches.
+    func beginTunnelTimes(_ client: Client) {
         guard let service = client.pointee.exchange.service else { return }
-        timers.schedule(index(of: client), at: state.pointee.clock.monotonic + service.pointee.settings.tunnelTimeout)
+        let now = state.pointee.clock.monotonic
+        let interval = service.pointee.settings.recordInterval
+        client.pointee.exchange.movedAt = now
+        client.pointee.exchange.nextRecordAt = interval == .max ? .max : now + interval
+        scheduleTunnel(client, service)
+    }
+
+    private func scheduleTunnel(_ client: Client, _ service: UnsafeMutablePointer<LoopService>) {
+        let silentAt = client.pointee.exchange.movedAt + service.pointee.settings.tunnelTimeout
+        timers.schedule(index(of: client), at: min(silentAt, client.pointee.exchange.nextRecordAt))
+    }
+
+    /// The timer is left as it is: it is looked at again when it runs out.
+    @inline(__always)
+    private func noteMovement(_ client: Client) { client.pointee.exchange.movedAt = state.pointee.clock.monotonic }
+
+    /// It was silent for too long, or it is time to book what it has used, or neither.
+    func tunnelTimedOut(_ client: Client) {
+        guard let service = client.pointee.exchange.service else { return }
+        let now = state.pointee.clock.monotonic
+        if now - client.pointee.exchange.movedAt >= service.pointee.settings.tunnelTimeout {
+            counters.add(.timeouts)
+            endTunnel(client)
+            return
+        }
+        if now >= client.pointee.exchange.nextRecordAt {
+            book(client, outcome: .tunnel, pending: 0)
+            beginStretch(client)
+            let interval = service.pointee.settings.recordInterval
+            client.pointee.exchange.nextRecordAt = interval == .max ? .max : now + interval
+        }
+        scheduleTunnel(client, service)
+    }
+
+    /// What comes from here on is another record's.
+    private func beginStretch(_ client: Client) {
+        let now = state.pointee.clock.timestamp
+        client.pointee.exchange.requestID = state.pointee.requestIDs.requestID()
+        client.pointee.exchange.receivedAt = now
+        client.pointee.exchange.forwardedAt = now
+        client.pointee.exchange.bytesIn = 0
+        client.pointee.exchange.bytesOut = 0
+        client.pointee.exchange.flags.remove(.booked)
     }
 
     /// Moves what can be moved. A side that has finished is told to the other once all it sent has gone there.
     func pumpTunnel(_ client: Client) {
         guard let upstream = upstream(of: client) else { return }
         guard pumpToConsumer(client, upstream), pumpToInstance(client, upstream) else {
-            endTunnel(client)
+            breakTunnel(client, upstream)
             return
         }
         let bothShut: Exchange.Flags = [.consumerShut, .instanceShut]
         if client.pointee.exchange.flags.isSuperset(of: bothShut) { endTunnel(client) }
+    }
+
+    /// One side failed: the other must not take the end of the bytes for the end of what was to come.
+    private func breakTunnel(_ client: Client, _ upstream: Upstream) {
+        client.pointee.exchange.upstream = UpstreamConnection.none
+        closeUpstream(upstream, withReset: true)
+        abandon(client, outcome: .tunnel)
+        close(client, withReset: true)
     }
 
     func endTunnel(_ client: Client) {
@@ -85,7 +136,7 @@ extension EventLoop {
             }
             lease.end += count
             client.pointee.output = lease.take()
-            scheduleTunnel(client)
+            noteMovement(client)
         }
         state.pointee.ready.push(client, in: clients)
         return true
@@ -117,7 +168,7 @@ extension EventLoop {
             }
             guard client.pointee.flags.contains(.readable) else { return true }
             switch receive(client) {
-            case .some(true): scheduleTunnel(client)
+            case .some(true): noteMovement(client)
             case .some(false):
                 guard client.pointee.flags.contains(.endOfInput) else { return false }
                 finishSending(upstream)

@@ -105,10 +105,10 @@ extension EventLoop {
         return (upstream, 0)
     }
 
-    func closeUpstream(_ upstream: Upstream) {
+    func closeUpstream(_ upstream: Upstream, withReset: Bool = false) {
         if upstream.pointee.state == .idle { unlinkIdle(upstream) }
         if upstream.pointee.state == .session { endSession(upstream) }
-        closeTransport(upstream)
+        closeTransport(upstream, withReset: withReset)
         buffers.release(&upstream.pointee.input)
         if let parser = upstream.pointee.parser {
             parsers.give(parser)

@@ -144,7 +144,9 @@ final class EventLoop: @unchecked Sendable {
     private func waitMilliseconds() -> Int {
         if !state.pointee.ready.isEmpty || http2.hasTouched { return 0 }
         let now = state.pointee.clock.monotonic
-        let untilHousekeeping = max(0, Int((state.pointee.nextHousekeeping - now + 999) / 1_000))
+        var next = state.pointee.nextHousekeeping
+        if state.pointee.isTrimming { next = min(next, state.pointee.nextTrim) }
+        let untilHousekeeping = max(0, Int((next - now + 999) / 1_000))
         guard let untilTimer = timers.millisecondsToNext(now: now) else { return untilHousekeeping }
         return min(untilTimer, untilHousekeeping)
     }
@@ -166,7 +168,12 @@ final class EventLoop: @unchecked Sendable {
             guard upstream.pointee.state != .free, Token.matches(token, upstream.pointee.generation) else { return }
             state.pointee.clock.read()
             upstreamReady(upstream, flags)
-        case .listener: accept(on: index)
+        case .listener:
+            if index & Int(Token.serviceListener) != 0 {
+                accept(ofService: index & ~Int(Token.serviceListener))
+            } else {
+                accept(on: index)
+            }
         case .mailbox: readMailbox()
         }
     }
@@ -212,6 +219,8 @@ enum Token {
     }
 
     static let mailbox = Kind.mailbox.rawValue << 62
+    /// Of a listener's place: it is a service's own, whose number the rest is.
+    static let serviceListener: UInt32 = 1 << 31
 
     @inline(__always)
     static func make(_ kind: Kind, index: UInt32, generation: UInt32) -> UInt64 {

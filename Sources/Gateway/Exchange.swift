@@ -85,6 +85,9 @@ struct Exchange {
     var forwardedAt: Timestamp
     /// `receivedAt` of the clock that nobody sets: what latency is measured from.
     var receivedMonotonic: Int64
+    /// Of a tunnel, of the clock that nobody sets: when bytes last moved, and when its usage is booked next.
+    var movedAt: Int64
+    var nextRecordAt: Int64
     /// Hash that places the request under consistent hashing.
     var placementHash: UInt64
 
@@ -97,7 +100,7 @@ struct Exchange {
             wait: WaitHandle(index: -1, generation: 0), attempts: 0, interimResponses: 0, status: 0,
             requestBody: BodyReader(.none), responseBody: BodyReader(.none), unchunker: ChunkedDecoder(),
             head: .none, headSent: 0, bodyPending: 0, bytesIn: 0, bytesOut: 0, receivedAt: .epoch, forwardedAt: .epoch,
-            receivedMonotonic: 0, placementHash: 0)
+            receivedMonotonic: 0, movedAt: 0, nextRecordAt: .max, placementHash: 0)
     }
 
     @inline(__always) var isActive: Bool { flags.contains(.active) }

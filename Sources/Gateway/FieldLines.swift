@@ -10,6 +10,8 @@ struct FieldLines {
     private(set) var isChunked = false
     private(set) var length: UInt64?
     private(set) var status = 0
+    /// It answers an extended CONNECT: only a switch of protocols is a success (RFC 8441, section 5).
+    var isTunnel = false
     private let capacity: Int
     private let text: UnsafeMutableRawBufferPointer
     private var textCount = 0
@@ -61,7 +63,14 @@ struct FieldLines {
         // "HTTP/1.1 200 OK"
         guard end >= 12 else { return false }
         for digit in octets[9..<12] { status = status * 10 + Int(digit &- 0x30) }
-        add(":status", UnsafeRawBufferPointer(rebasing: octets[9..<12]))
+        guard isTunnel, status == 101 || (200...299).contains(status) else {
+            add(":status", UnsafeRawBufferPointer(rebasing: octets[9..<12]))
+            return true
+        }
+        // An instance that answers well without switching has not opened what a good answer would say is open.
+        let isOpen = status == 101
+        status = isOpen ? 200 : 502
+        add(":status", isOpen ? "200" : "502")
         return true
     }
 
@@ -107,6 +116,7 @@ struct FieldLines {
             length = number
             return false
         case 16: return isName("proxy-connection")
+        case 20: return isTunnel && isName("sec-websocket-accept")
         case 17:
             guard isName("transfer-encoding") else { return false }
             isChunked = true

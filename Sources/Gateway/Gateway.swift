@@ -68,9 +68,12 @@ public final class Gateway: DataPlane {
         certificates = try CertificateStore(
             listeners: configuration.listeners, speaksHTTP2: configuration.http2.isEnabled)
         control = Mutex(
-            SnapshotCompiler { service, error in
+            SnapshotCompiler(loops: configuration.loops, backlog: configuration.limits.acceptBacklog) {
+                service, error in
                 logger.error(
-                    "a service's instances cannot be reached over TLS; its requests are refused",
+                    error.code == .cannotListen
+                        ? "a service's port cannot be listened on; nobody reaches it"
+                        : "a service's TLS cannot be used; its requests are refused",
                     metadata: ["service": "\(service)", "reason": "\(error.message)"])
             })
     }
@@ -126,6 +129,9 @@ public final class Gateway: DataPlane {
     /// Where consumers connect, with the ports that were taken for port 0; empty before `start`.
     public var boundEndpoints: [Endpoint] { running.withLock { $0.endpoints } }
 
+    /// Where the services of TCP listen, with the ports that were taken for port 0.
+    public var servicePorts: [ServiceID: UInt16] { control.withLock { $0.servicePorts } }
+
     private func makeWriter(_ source: String, after stored: UInt64) throws(GatewayError) -> SpoolWriter {
         do {
             return try spool.makeWriter(source: source, after: stored)
@@ -156,7 +162,9 @@ public final class Gateway: DataPlane {
                 let endpoint = listener.endpoint
                 var port = endpoint.port
                 for loop in 0..<configuration.loops {
-                    var opening = try open(Endpoint(address: endpoint.address, port: port), isFirst: loop == 0)
+                    var opening = try LoopListener(
+                        on: Endpoint(address: endpoint.address, port: port),
+                        backlog: configuration.limits.acceptBacklog, isFirst: loop == 0)
                     opening.ticketKeys = certificates.ticketKeys[number]
                     opening.trustedProxies = listener.proxyProtocolFrom.compactMap { NetworkPrefix($0) }
                     port = opening.port
@@ -168,28 +176,6 @@ public final class Gateway: DataPlane {
             throw error
         }
         return opened
-    }
-
-    private func open(_ endpoint: Endpoint, isFirst: Bool) throws(GatewayError) -> LoopListener {
-        var address = cgateway_address()
-        guard cgateway_parse_address(endpoint.address, endpoint.port, &address) == 0 else {
-            throw GatewayError(
-                .invalidConfiguration, "'\(endpoint.address)' is not an IP address; give one, 0.0.0.0 or :: for all")
-        }
-        if isFirst, endpoint.port != 0, !cgateway_is_free(&address) {
-            throw GatewayError(
-                .cannotListen, "\(endpoint) is in use by another process; stop that one, or give another port")
-        }
-        let descriptor = cgateway_listen(&address, configuration.limits.acceptBacklog)
-        guard descriptor >= 0 else {
-            throw GatewayError(.cannotListen, "cannot listen on \(endpoint): error \(-descriptor)")
-        }
-        let port = cgateway_bound_port(descriptor)
-        guard port > 0 else {
-            cgateway_close(descriptor)
-            throw GatewayError(.cannotListen, "cannot listen on \(endpoint): error \(-port)")
-        }
-        return LoopListener(descriptor: descriptor, port: UInt16(truncatingIfNeeded: port))
     }
 
     // MARK: DataPlane

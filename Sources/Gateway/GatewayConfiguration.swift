@@ -63,7 +63,7 @@ public struct GatewayLimits: Hashable, Sendable {
     public var openingsPerLoop: Int
 
     public init(
-        connectionsPerLoop: Int = 8_192, idleUpstreamConnectionsPerLoop: Int = 1_024,
+        connectionsPerLoop: Int = 16_384, idleUpstreamConnectionsPerLoop: Int = 1_024,
         bufferSize: ByteCount = .kibibytes(32), headSize: ByteCount = .kibibytes(24),
         requestLineSize: ByteCount = .kibibytes(16), headFields: Int = 100, requestsPerConnection: Int = 100_000,
         acceptBacklog: Int32 = 4_096, openingsPerLoop: Int = 2_048

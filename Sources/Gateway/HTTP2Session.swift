@@ -155,6 +155,8 @@ struct HTTP2Stream {
         static let isInterim = Flags(rawValue: 1 << 10)
         /// The status tells that there is no body.
         static let isBodiless = Flags(rawValue: 1 << 11)
+        /// The request asks for a tunnel (extended CONNECT, RFC 8441): what follows its head is no message's body.
+        static let isTunnel = Flags(rawValue: 1 << 12)
         // MARK: What goes
         /// All of the message has been taken; its last frame is still to be made.
         static let isFinishing = Flags(rawValue: 1 << 16)
@@ -193,6 +195,8 @@ struct HTTP2Stream {
     var method: OpaquePointer?
     var path: OpaquePointer?
     var authority: OpaquePointer?
+    /// `:protocol` of an extended CONNECT.
+    var tunnelProtocol: OpaquePointer?
 
     // MARK: What goes
     var sending: Sending
@@ -218,6 +222,7 @@ struct HTTP2Stream {
     /// A receive would give something.
     var hasMore: Bool {
         !inbox.isEmpty || isCutShort
+            || flags.isSuperset(of: [.isTunnel, .peerEnded]) && !flags.contains(.gaveEnd)
             || flags.isSuperset(of: .peerEnded) && flags.isDisjoint(with: [.gaveEnd, .hasNoBody, .hasLength])
     }
 
@@ -226,7 +231,8 @@ struct HTTP2Stream {
             session: session, id: id, flags: session.pointee.role == .instance ? .isResponse : [], place: place,
             next: HTTP2Session.none, previous: HTTP2Session.none,
             nextInLine: HTTP2Session.none, inbox: .none, headLeft: 0, trailerCount: 0, cookieCount: 0,
-            method: nil, path: nil, authority: nil, sending: .head, remaining: 0, chunks: ChunkedDecoder(),
+            method: nil, path: nil, authority: nil, tunnelProtocol: nil, sending: .head, remaining: 0,
+            chunks: ChunkedDecoder(),
             decodedAhead: 0, source: nil, sourceCount: 0, sourceEnds: false, credit: 0, trailers: .none)
     }
 }

@@ -48,6 +48,9 @@ struct LoopServiceSettings {
     var speaksTLS: Bool
     var proxyProtocol: ProxyProtocol?
     var speaksHTTP2: Bool
+    var isTCP: Bool
+    /// After how long the usage of a connection of TCP is booked for the time being.
+    var recordInterval: Int64
 
     init(_ service: CloudService) {
         let settings = service.gateway
@@ -64,6 +67,8 @@ struct LoopServiceSettings {
         accessLogOneIn = UInt32(clamping: settings.accessLogOneIn ?? 1)
         speaksTLS = settings.tls != nil
         proxyProtocol = settings.proxyProtocol
+        isTCP = service.tcp != nil
+        recordInterval = service.tcp?.recordInterval.microseconds ?? .max
     }
 }
 

@@ -23,6 +23,9 @@ struct LoopState {
     var instanceContexts: [TLSContext?] = []
 
     // MARK: Accepting and stopping
+    /// By number of service: where connections of TCP come in, and what they are spoken with over TLS.
+    var serviceListeners: [ServiceListener?] = []
+    var serviceContexts: [TLSContext?] = []
     /// By listener; nil where consumers connect without TLS.
     var tlsContexts: [TLSContext?]
     var openings = OpeningList()
@@ -34,6 +37,9 @@ struct LoopState {
     var isStopped = false
     var nextHousekeeping: Int64 = 0
     var nextWarning: Int64 = 0
+    /// Buffers that were not used lately are being given back, some at a time: a call to the kernel for each.
+    var isTrimming = false
+    var nextTrim: Int64 = 0
     /// Idle connections to instances, over all pools.
     var idleUpstreams = 0
 
@@ -90,6 +96,8 @@ struct ReadyQueue {
 /// Parsers of heads. One of each kind serves all connections whose heads come in one piece; a connection whose head
 /// comes in pieces keeps its parser until the head is whole, so that no byte is read twice.
 final class HeadParsers {
+    /// Kept of each kind for the next that need one: some kilobytes each.
+    private static let spares = 64
     private let limits: HeadLimits
     private var requests: [UnsafeMutablePointer<RequestHead>] = []
     private var responses: [UnsafeMutablePointer<ResponseHead>] = []
@@ -129,6 +137,11 @@ final class HeadParsers {
 
     func give(_ parser: UnsafeMutablePointer<RequestHead>) {
         parser.pointee.reset()
+        guard requests.count < Self.spares else {
+            parser.deinitialize(count: 1)
+            parser.deallocate()
+            return
+        }
         requests.append(parser)
     }
 
@@ -145,6 +158,11 @@ final class HeadParsers {
 
     func give(_ parser: UnsafeMutablePointer<ResponseHead>) {
         parser.pointee.reset()
+        guard responses.count < Self.spares else {
+            parser.deinitialize(count: 1)
+            parser.deallocate()
+            return
+        }
         responses.append(parser)
     }
 }

@@ -22,9 +22,15 @@ struct SnapshotCompiler: Sendable {
         var name: StableBytes
         var last: ServiceSnapshot
         var tls = InstanceContext()
+        var accepting = ServiceAccepting()
     }
 
-    init(warn: @escaping @Sendable (ServiceID, GatewayError) -> Void) {
+    private let loops: Int
+    private let backlog: Int32
+
+    init(loops: Int, backlog: Int32, warn: @escaping @Sendable (ServiceID, GatewayError) -> Void) {
+        self.loops = loops
+        self.backlog = backlog
         self.warn = warn
         var random = SystemRandomNumberGenerator()
         hash = SipHash(using: &random)
@@ -56,6 +62,7 @@ struct SnapshotCompiler: Sendable {
                 CompiledService(
                     number: known.number, id: service.service.id, gate: known.gate, name: known.name,
                     settings: LoopServiceSettings(service.service), tlsContext: known.tls.context,
+                    accepting: known.accepting,
                     loginRules: LoginRules(service.service.loginRules)))
         }
         retire(except: Set(snapshot.services.map(\.service.id)), now: now, removed: &removed)
@@ -74,7 +81,7 @@ struct SnapshotCompiler: Sendable {
         let id = snapshot.service.id
         if var known = services[id] {
             known.last = snapshot
-            known.tls.update(to: snapshot.service.gateway.tls, of: id, warn: warn)
+            update(&known, to: snapshot.service)
             services[id] = known
             let changes = known.gate.apply(snapshot, now: now)
             if !changes.removed.isEmpty {
@@ -85,17 +92,35 @@ struct SnapshotCompiler: Sendable {
         let number = services.count
         let gate = ServiceGate(snapshot, seed: seeds.next(), now: now) { deliver(number, $0) }
         var known = Known(number: number, gate: gate, name: StableBytes(id.rawValue), last: snapshot)
-        known.tls.update(to: snapshot.service.gateway.tls, of: id, warn: warn)
+        update(&known, to: snapshot.service)
         services[id] = known
         return known
     }
 
+    private func update(_ known: inout Known, to service: CloudService) {
+        let isTCP = service.tcp != nil
+        known.tls.update(
+            to: service.gateway.tls, protocols: isTCP ? [] : ["http/1.1"], of: service.id, warn: warn)
+        known.accepting.update(
+            to: service.tcp?.listener, loops: loops, backlog: backlog,
+            isOurs: { endpoint in
+                // The loops may still be at the former snapshot's.
+                services.values.contains { $0.accepting.listener?.settings.endpoint == endpoint }
+                    || current.services.contains { $0.accepting.listener?.settings.endpoint == endpoint }
+            }, warn: { warn(service.id, $0) })
+    }
+
+    /// Where the services of TCP listen, with the ports that were taken for port 0.
+    var servicePorts: [ServiceID: UInt16] { services.compactMapValues { $0.accepting.listener?.port } }
+
     /// A service that is gone keeps its number and gate, since requests of it may be in flight; it loses its backends.
     private mutating func retire(except present: Set<ServiceID>, now: Timestamp, removed: inout [RemovedBackends]) {
         for id in services.keys.sorted() where !present.contains(id) {
-            guard var known = services[id], !known.last.backends.isEmpty else { continue }
+            guard var known = services[id] else { continue }
+            known.accepting = ServiceAccepting()
+            defer { services[id] = known }
+            guard !known.last.backends.isEmpty else { continue }
             known.last.backends = []
-            services[id] = known
             let changes = known.gate.apply(known.last, now: now)
             if !changes.removed.isEmpty {
                 removed.append(RemovedBackends(service: known.number, backends: changes.removed))

@@ -52,7 +52,7 @@ final class TLSContext: @unchecked Sendable {
     }
 
     /// For connections to instances.
-    static func connecting(_ settings: InstanceTLS) throws(GatewayError) -> TLSContext {
+    static func connecting(_ settings: InstanceTLS, protocols: [String]) throws(GatewayError) -> TLSContext {
         var made: OpaquePointer?
         try reasoned("TLS to instances of \(settings.serverName)") { reason in
             made = cgateway_tls_client(
@@ -62,12 +62,13 @@ final class TLSContext: @unchecked Sendable {
         }
         guard let made else { throw GatewayError(.exhausted, "no memory for TLS") }
         let context = TLSContext(made)
-        try context.offer(["http/1.1"])
+        try context.offer(protocols)
         return context
     }
 
     /// The protocols in the order of preference (RFC 7301).
     private func offer(_ protocols: [String]) throws(GatewayError) {
+        guard !protocols.isEmpty else { return }
         let list = protocols.flatMap { [UInt8($0.utf8.count)] + Array($0.utf8) }
         guard cgateway_tls_offer(pointer, list, list.count) else {
             throw GatewayError(.exhausted, "no memory for TLS")

@@ -94,7 +94,7 @@ extension API.Service {
             id: model.id.rawValue, owner: model.owner?.rawValue, access: .init(model.access), source: source,
             algorithm: model.loadBalancing.algorithm.rawValue,
             routes: model.routes.map { API.Route(host: $0.host, pathPrefix: $0.pathPrefix) },
-            constraints: API.Constraints(model.constraints),
+            listen: model.tcp?.listener.endpoint.description, constraints: API.Constraints(model.constraints),
             failoverGroup: groups.first { $0.service == model.id }?.id.rawValue, load: load.map(API.Load.init),
             instances: instances.filter { $0.service == model.id }.sorted { $0.id < $1.id }.map(API.Instance.init))
     }

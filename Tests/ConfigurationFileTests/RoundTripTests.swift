@@ -106,6 +106,17 @@ enum Full {
             ])
     }()
 
+    static let database = CloudService(
+        id: "database", routes: [], instances: .endpoints([Endpoint(address: "10.0.0.3", port: 5_432)]),
+        gateway: RequestSettings(proxyProtocol: .v1),
+        tcp: TCPSettings(
+            listener: GatewayListener(
+                Endpoint(address: "0.0.0.0", port: 5_432),
+                tls: ListenerTLS(
+                    certificates: [CertificateFiles(certificateFile: "/etc/d.pem", keyFile: "/etc/d.key")]),
+                proxyProtocolFrom: ["10.0.0.0/8"]),
+            sources: [TCPSource(network: "10.1.0.0/16", consumer: "acme")], recordInterval: .seconds(30)))
+
     static let virtual = CloudService(
         id: "virtual", routes: [Route(pathPrefix: "/v")],
         instances: .virtualServer(
@@ -140,7 +151,7 @@ enum Full {
     static let document = ConfigurationDocument(
         settings: settings,
         configuration: CloudConfiguration(
-            services: [service, fixed, virtual],
+            services: [service, fixed, virtual, database],
             consumers: [
                 CloudConsumer(
                     id: "acme", displayName: "Acme: \"Inc.\" #1",
@@ -261,6 +272,9 @@ enum Full {
                   disks: [{path: "/d/{instance}"}]}
                 """)
             + Sample.document(
+                "CloudService", "tcp",
+                "tcp: {listen: \"127.0.0.1:9\"}\naccess: anonymous\nendpoints: [\"127.0.0.1:1\"]")
+            + Sample.document(
                 "PhysicalServer", "h", "hypervisor: test:///h\ncapacity: {cpuMillicores: 1000, memory: 1GiB}")
         let plain = try Sample.parse(text)
         for section in ConfigurationSchema.sections {
@@ -320,6 +334,7 @@ enum Full {
             return listener(title, value)
         case "Cloud: spec.smtp": return beside("spec: {smtp: {host: h, from: a@b.c", value, "}}")
         case "Cloud: spec.gateway.accessLog": return beside("spec: {gateway: {accessLog: {target: stdout", value, "}}}")
+        case "CloudService: spec.tcp": return replace("tcp: {listen", "tcp: {\(value), listen")
         case "CloudService: spec.virtualServer":
             return replace("virtualServer: {memory", "virtualServer: {\(value), memory")
         case "CloudService: spec.virtualServer.placement":

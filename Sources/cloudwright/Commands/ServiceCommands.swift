@@ -45,7 +45,7 @@ struct ServiceCommand: AsyncParsableCommand {
             let routes = service.routes.map { ($0.host ?? "*") + $0.pathPrefix }.joined(separator: ", ")
             var facts = Table(.left("service"), .left(service.id))
             facts.add("owner", Table.Cell(service.owner))
-            facts.add("routes", Table.Cell(routes))
+            facts.add("routes", Table.Cell(service.listen.map { "tcp://\($0)" } ?? routes))
             facts.add("access", Table.Cell(service.access.rawValue))
             facts.add("load balancing", Table.Cell(service.algorithm))
             facts.add("failover group", Table.Cell(service.failoverGroup))
