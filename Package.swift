@@ -61,6 +61,7 @@ let package = Package(
         room("Failover", ["CloudModel"]),
         room("Credentials", ["CloudModel", crypto]),
         room("AuditMonitor", ["CloudModel", "Credentials"]),
+        room("WebSocketFrames", ["Credentials", crypto]),
         room("MerkleLog", ["CloudModel", "Credentials", crypto]),
         room("VirtualInfrastructure", ["CloudModel"]),
         room("CloudController", ["CloudModel", "ScalingListener", "Failover", "VirtualInfrastructure"]),
@@ -110,7 +111,7 @@ let package = Package(
             ["CloudModel", "CloudPorts", "Credentials", "MerkleLog", "PayPerUse", "SealedBooks", logging]),
         room("ConfigurationFile", ["CloudModel", yams]),
         room("AdministrationAPI"),
-        room("AdministrationClient", ["AdministrationAPI"]),
+        room("AdministrationClient", ["AdministrationAPI", "CCurl", "WebSocketFrames"]),
         .target(name: "CConsole", exclude: ["assets"]),
         room("Console", ["CConsole"]),
         room(
@@ -120,6 +121,7 @@ let package = Package(
                 "Console",
                 "Credentials", "MerkleLog", "Passwords", "PayPerUse", "SealedBooks", hummingbird, httpTypes, nio,
                 lifecycle, logging, yams,
+                "WebSocketFrames",
             ]),
 
         // The programs.
@@ -154,6 +156,7 @@ let package = Package(
         tests("VirtualInfrastructureTests", ["VirtualInfrastructure", "CloudModel"]),
         tests("CredentialsTests", ["Credentials", "CloudModel"]),
         tests("MerkleLogTests", ["MerkleLog", crypto]),
+        tests("WebSocketFramesTests", ["WebSocketFrames"]),
         tests("AuditMonitorTests", ["AuditMonitor", "Credentials", "CloudModel"]),
         tests("CloudControllerTests", ["CloudController", "CloudModel"]),
         tests("SimulatedCloudTests", ["SimulatedCloud", "CloudController", "CloudModel"]),
@@ -212,7 +215,7 @@ let package = Package(
             [
                 "AdministrationFixture", "ConfigurationFile", "RemoteAdministration", "AdministrationAPI",
                 "AdministrationClient", "CloudModel", "CloudPorts", "Console", "Credentials", "LogDatabaseSQLite",
-                "PayPerUse",
+                "PayPerUse", "WebSocketFrames",
                 logging,
             ]),
         tests(

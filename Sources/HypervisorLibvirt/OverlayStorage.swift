@@ -37,6 +37,53 @@ enum OverlayStorage {
         }
     }
 
+    /// Writes a small file, in place of what has its name.
+    static func write(_ content: [UInt8], to path: String, _ connection: OpaquePointer) throws(HypervisorError) {
+        let (folder, file) = try split(path)
+        try withPool(folder, connection) { pool throws(HypervisorError) in
+            if let former = virStorageVolLookupByName(pool, file) {
+                defer { virStorageVolFree(former) }
+                guard virStorageVolDelete(former, 0) == 0 else { throw .last("replacing \(path)") }
+            }
+            let xml = XMLNode(
+                "volume",
+                [
+                    XMLNode("name", text: file), XMLNode("capacity", [("unit", "b")], text: String(content.count)),
+                    XMLNode("target", [XMLNode("format", [("type", "raw")])]),
+                ]
+            ).written
+            guard let volume = virStorageVolCreateXML(pool, xml, 0) else { throw .last("making \(path)") }
+            defer { virStorageVolFree(volume) }
+            guard let stream = virStreamNew(connection, 0) else { throw .last("writing \(path)") }
+            defer { virStreamFree(stream) }
+            guard virStorageVolUpload(volume, stream, 0, UInt64(content.count), 0) == 0 else {
+                throw .last("writing \(path)")
+            }
+            try send(content, stream, path)
+        }
+    }
+
+    private static func send(_ content: [UInt8], _ stream: OpaquePointer, _ path: String) throws(HypervisorError) {
+        var sent = 0
+        while sent < content.count {
+            // As much as libvirt puts into one message at most.
+            let count = content.withUnsafeBytes { bytes in
+                bytes.baseAddress.map {
+                    virStreamSend(
+                        stream, $0.advanced(by: sent).assumingMemoryBound(to: CChar.self),
+                        min(content.count - sent, 262_120))
+                } ?? -1
+            }
+            guard count > 0 else {
+                let error = HypervisorError.last("writing \(path)")
+                virStreamAbort(stream)
+                throw error
+            }
+            sent += Int(count)
+        }
+        guard virStreamFinish(stream) == 0 else { throw .last("writing \(path)") }
+    }
+
     /// What is not there any more counts as removed.
     static func remove(_ paths: [String], _ connection: OpaquePointer) throws(HypervisorError) {
         for path in paths {

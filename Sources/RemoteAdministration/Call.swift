@@ -56,6 +56,8 @@ struct Reply: Sendable {
         case none
         /// Written piece by piece until it returns; every piece waits until the last one has left.
         case stream(mediaType: String, @Sendable (any PieceWriter) async throws -> Void)
+        /// The connection is a WebSocket until it returns; nil where it could not become one.
+        case webSocket(@Sendable (WebSocketConnection?) async -> Void)
     }
 
     var status: Int

@@ -38,7 +38,34 @@ struct Responder: HTTPResponder {
         } catch {
             reply = refusal(error, path: path)
         }
+        if case .webSocket(let talk) = reply.body { return await webSocket(talk, reply, context) }
         return response(reply, to: request, context)
+    }
+
+    /// The client's octets are taken before it is told that it may send them: none reaches what speaks HTTP.
+    private func webSocket(
+        _ talk: @escaping @Sendable (WebSocketConnection?) async -> Void, _ reply: Reply, _ context: RequestSource
+    ) async -> Response {
+        let socket: WebSocketConnection
+        do {
+            socket = try await WebSocketConnection.take(
+                over: context.channel, writeTimeout: TimeAmount(handlers.settings.writeTimeout))
+        } catch {
+            await talk(nil)
+            return Response(status: .internalServerError)
+        }
+        var fields = HTTPFields()
+        for (name, value) in reply.headers.sorted(by: <) {
+            if let name = HTTPField.Name(name) { fields[name] = value }
+        }
+        return Response(
+            status: .switchingProtocols, headers: fields,
+            body: ResponseBody { _ in
+                let began: Void? = try? await socket.begin()
+                await talk(began == nil ? nil : socket)
+                // There is nothing after it on this connection.
+                throw CancellationError()
+            })
     }
 
     private func answer(_ request: Request, path: String, query: String, _ context: RequestSource) async throws -> Reply
@@ -107,6 +134,8 @@ struct Responder: HTTPResponder {
 
     private static func headers(of request: Request) -> [String: String] {
         var headers: [String: String] = [:]
+        // The library keeps it apart, as HTTP/2 does.
+        headers["host"] = request.head.authority
         for field in request.headers {
             let name = field.name.canonicalName
             headers[name] = headers[name].map { "\($0), \(field.value)" } ?? field.value
@@ -157,7 +186,7 @@ struct Responder: HTTPResponder {
         }
         let status = HTTPResponse.Status(code: reply.status)
         switch reply.body {
-        case .none: return Response(status: status, headers: fields)
+        case .none, .webSocket: return Response(status: status, headers: fields)
         case .bytes(let bytes, let mediaType):
             fields[.contentType] = mediaType
             fields[.contentLength] = String(bytes.count)

@@ -146,9 +146,8 @@ enum Destination {
 
 enum RouteTable {
     static let all: [Route] =
-        platform + services + instances + traffic + infrastructure + consumers + bills + budgets + configuration
-        + operations
-        + events + usage + cloudEvents
+        platform + services + instances + traffic + infrastructure + consoles + consumers + bills + budgets
+        + configuration + operations + events + usage + cloudEvents
         + audit + erasure + integrity + notifications + administrators + secondFactor + console
 
     /// HEAD is answered as GET is, without the body.

@@ -52,6 +52,8 @@ enum House {
         Room("AuditMonitor", .pure, ["CloudModel", "Credentials", "Crypto"]),
         // Hashes and signatures: the trees that prove what the log database held.
         Room("MerkleLog", .pure, ["CloudModel", "Credentials", "Crypto"]),
+        // Frames of RFC 6455, for both sides; its handshake has a hash.
+        Room("WebSocketFrames", .pure, ["Credentials", "Crypto"]),
         Room(
             "CloudController", .pure,
             [
@@ -143,11 +145,16 @@ enum House {
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console", "ControlPlane", "Credentials", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes",
                 "Hummingbird", "Logging", "MerkleLog", "NIOCore", "Passwords", "PayPerUse", "SealedBooks",
-                "ServiceLifecycle", "Synchronization", "Yams",
+                "ServiceLifecycle", "Synchronization", "WebSocketFrames", "Yams",
             ]),
+        // libcurl makes the connection of a console, with TLS: Foundation's WebSockets need a libcurl that Debian 12
+        // does not have.
         Room(
             "AdministrationClient", .outer,
-            ["AdministrationAPI", "Foundation", "FoundationNetworking", "Synchronization"]),
+            [
+                "AdministrationAPI", "CCurl", "Foundation", "FoundationNetworking", "Glibc", "Synchronization",
+                "WebSocketFrames",
+            ]),
         // Virtual time is an argument here as it is in the controller.
         // Its simulated hypervisors answer in the virtual infrastructure's terms.
         Room("SimulatedCloud", .pure, ["CloudController", "CloudModel", "CloudPorts", "VirtualInfrastructure"]),

@@ -107,7 +107,8 @@ import Testing
             // Those that take something away come last.
             let order =
                 RouteDescription.all.filter { $0.method == "GET" } + RouteDescription.all.filter { $0.method != "GET" }
-            for route in order where route.name != "followEvents" { try await success(of: route, walk) }
+            let streams = ["followEvents", "openVirtualServerConsole"]
+            for route in order where !streams.contains(route.name) { try await success(of: route, walk) }
             try await tooManyFailures(walk)
             try await withoutDatabase(walk)
             seen = walk.seen
@@ -115,6 +116,8 @@ import Testing
         }
         // Read as a stream in the tests of event streams.
         seen.insert(Pair(route: "followEvents", status: 200))
+        // As a WebSocket, and for two at once, in those of virtual servers' consoles.
+        seen.formUnion([101, 409].map { Pair(route: "openVirtualServerConsole", status: $0) })
         let missing = documented.subtracting(seen).map(\.description).sorted()
         #expect(missing.isEmpty, "documented but never answered: \(missing)")
         let extra = seen.subtracting(documented).map(\.description).sorted()
@@ -183,6 +186,7 @@ import Testing
         await walk.live.cloud.setPart("spool", "the disk is full")
         #expect(try await walk.send(route("getHealth"), "/healthz", as: nil).status == 503)
         await walk.live.cloud.setPart("spool", "ok")
+        try await walk.send(route("openVirtualServerConsole"), "/api/v1/virtual-servers/shop-1/console")
         for name in ["getConstraintOffer", "acceptConstraintOffer"] {
             #expect(try await walk.send(route(name), "/api/v1/constraint-changes/\(Samples.spentLink)").status == 410)
         }
