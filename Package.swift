@@ -83,6 +83,7 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         .target(name: "CLibvirtRepair"),
         room("HypervisorLibvirt", ["CLibvirt", "CLibvirtRepair", "CloudModel", "CloudPorts", logging]),
+        room("ImageFiles", ["CloudModel", "CloudPorts", crypto]),
         room("HealthProbing", ["CloudModel", "CloudPorts", nio, nioPosix]),
         room("FencingPrograms", ["CloudModel", "CloudPorts"]),
         room("LogRecords", ["CloudModel", "CloudPorts"]),
@@ -130,7 +131,7 @@ let package = Package(
             [
                 "AdministrationAPI", "AdministrationClient", "Bookkeeping", "CloudModel", "CloudPorts",
                 "ConfigurationFile", "ControlPlane", "Credentials", "FencingPrograms", "Gateway", "HealthProbing",
-                "HypervisorLibvirt",
+                "HypervisorLibvirt", "ImageFiles",
                 "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "MerkleLog",
                 "Notifications",
                 "RemoteAdministration",
@@ -173,6 +174,7 @@ let package = Package(
         tests("LocalProcessesTests", ["LocalProcesses", "CloudModel", "CloudPorts", logging]),
         tests("FencingProgramsTests", ["FencingPrograms", "CloudModel", "CloudPorts"]),
         tests("HypervisorLibvirtTests", ["HypervisorLibvirt", "CloudModel", "CloudPorts", logging]),
+        tests("ImageFilesTests", ["ImageFiles", "CloudModel", "CloudPorts"]),
         tests("HealthProbingTests", ["HealthProbing", "CloudModel", "CloudPorts"]),
         .testTarget(
             name: "LogDatabaseSQLiteTests",
@@ -203,7 +205,7 @@ let package = Package(
         .target(
             name: "AdministrationFixture",
             dependencies: [
-                "AdministrationAPI", "CloudModel", "CloudPorts", "ConfigurationFile", "Credentials",
+                "AdministrationAPI", "CloudModel", "CloudPorts", "ConfigurationFile", "Credentials", "ImageFiles",
                 "LogDatabaseSQLite", "MerkleLog", "RemoteAdministration", "SealedBooks", logging,
             ], path: "Tests/AdministrationFixture", swiftSettings: settings),
         tests("PasswordsTests", ["Passwords"]),

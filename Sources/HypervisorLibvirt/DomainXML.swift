@@ -64,12 +64,14 @@ enum DomainXML {
             ], overlays)
     }
 
+    static let seedSuffix = ".seed.iso"
+
     /// Where the seed is: beside the first disk, so that hosts that see the same disks see the same seed. It has the
     /// instance's name, as disks have: the next incarnation's takes its place.
     static func seedPath(_ definition: VirtualServerDefinition) -> String {
         let disk = definition.disks.first?.path ?? "/var/lib/libvirt/images/disk"
         let folder = disk.lastIndex(of: "/").map { disk[..<$0] } ?? ""
-        return "\(folder)/\(definition.identity.cloud)-\(definition.identity.instance).seed.iso"
+        return "\(folder)/\(definition.identity.cloud)-\(definition.identity.instance)\(seedSuffix)"
     }
 
     private static func system(_ boot: DirectBoot?, _ facts: HypervisorFacts) -> XMLNode {

@@ -96,6 +96,45 @@ enum OverlayStorage {
         }
     }
 
+    /// More is no seed: cloud-init's documents are small.
+    static let maximumSeedBytes = 4 << 20
+
+    /// Puts the seeds among the files to where a virtual server goes.
+    static func copySeeds(
+        _ paths: [String], from domain: OpaquePointer, to destination: String
+    ) throws(HypervisorError) {
+        let seeds = paths.filter { $0.hasSuffix(DomainXML.seedSuffix) }
+        guard !seeds.isEmpty, let source = virDomainGetConnect(domain) else { return }
+        guard let connection = virConnectOpen(destination) else { throw .last("connecting to \(destination)") }
+        defer { virConnectClose(connection) }
+        for path in seeds { try write(try read(path, source), to: path, connection) }
+    }
+
+    private static func read(_ path: String, _ connection: OpaquePointer) throws(HypervisorError) -> [UInt8] {
+        let (folder, file) = try split(path)
+        var content: [UInt8] = []
+        try withPool(folder, connection) { pool throws(HypervisorError) in
+            guard let volume = virStorageVolLookupByName(pool, file) else { throw .last("looking for \(path)") }
+            defer { virStorageVolFree(volume) }
+            guard let stream = virStreamNew(connection, 0) else { throw .last("reading \(path)") }
+            defer { virStreamFree(stream) }
+            guard virStorageVolDownload(volume, stream, 0, 0, 0) == 0 else { throw .last("reading \(path)") }
+            var piece = [CChar](repeating: 0, count: 65_536)
+            while true {
+                let count = virStreamRecv(stream, &piece, piece.count)
+                if count == 0 { break }
+                guard count > 0, content.count + Int(count) <= maximumSeedBytes else {
+                    let error = HypervisorError.last("reading \(path)")
+                    virStreamAbort(stream)
+                    throw error
+                }
+                content += piece.prefix(Int(count)).map { UInt8(bitPattern: $0) }
+            }
+            guard virStreamFinish(stream) == 0 else { throw .last("reading \(path)") }
+        }
+        return content
+    }
+
     /// libvirt makes the disks that it copies at the destination, where it knows a pool over their folder.
     static func prepareFolders(of paths: [String], at destination: String) throws(HypervisorError) {
         guard let connection = virConnectOpen(destination) else { throw .last("connecting to \(destination)") }

@@ -2,6 +2,7 @@ import AdministrationAPI
 import CloudModel
 import CloudPorts
 import Credentials
+import Hummingbird
 
 /// Who calls: the administrator that a token belongs to.
 struct Identity: Hashable, Sendable {
@@ -33,6 +34,8 @@ struct Call: Sendable {
     /// By lower-case name.
     var headers: [String: String]
     var body: [UInt8]
+    /// A body that is passed on as it comes; nil where the route takes none.
+    var upload: RequestBody?
     /// The caller's address, without port.
     var source: String
     var receivedAt: Timestamp

@@ -13,6 +13,8 @@ struct Handlers: Sendable {
     let proofLane = CommandLane()
     let hub: EventHub
     let consoles = ConsoleDesk()
+    /// Nil where no folder is declared for images.
+    let images: (any ImageStore)?
     let streams: StreamSlots
     let settings: AdministrationServer.Settings
     let seals: CheckpointVerifier

@@ -49,6 +49,10 @@ extension API.Problem {
             "\(found); send \(accepted.joined(separator: " or ")) and say so in Content-Type.")
     }
 
+    static func noRoom(_ detail: String) -> Self {
+        Self(507, "no-room", "There is no room for it", detail)
+    }
+
     static func upgradeRequired(_ detail: String) -> Self {
         Self(426, "upgrade-required", "The connection has to become a WebSocket", detail)
     }

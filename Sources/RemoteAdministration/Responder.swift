@@ -87,7 +87,14 @@ struct Responder: HTTPResponder {
             headers: Self.headers(of: request), body: [], source: context.address, receivedAt: handlers.now())
         if route.right != .open { call.identity = try await identity(of: call) }
         call.query = try QueryValues(query, allowed: route.query)
-        if let body = route.body { call.body = try await read(request, body, call) }
+        if let body = route.body {
+            if body.isStreamed {
+                try requireAcceptable(call, body, limit: Int(clamping: handlers.settings.maximumImageBytes))
+                call.upload = request.body
+            } else {
+                call.body = try await read(request, body, call)
+            }
+        }
         guard route.isRepeatable, let key = call.headers["idempotency-key"] else {
             return try await route.handler(handlers, call)
         }
@@ -124,12 +131,19 @@ struct Responder: HTTPResponder {
             }
             bytes += piece.readableBytesView
         }
+        try requireAcceptable(call, body, limit: body.limitInBytes)
+        return bytes
+    }
+
+    private func requireAcceptable(_ call: Call, _ body: Route.RequestBody, limit: Int) throws(API.Problem) {
         let given = call.headers["content-type"]
         let mediaType = given?.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         guard let mediaType, body.mediaTypes.contains(mediaType) else {
-            throw API.Problem.mediaType(given, accepted: body.mediaTypes)
+            throw .mediaType(given, accepted: body.mediaTypes)
         }
-        return bytes
+        if let length = call.headers["content-length"].flatMap({ Int($0) }), length > limit {
+            throw .tooLarge(limit: limit)
+        }
     }
 
     private static func headers(of request: Request) -> [String: String] {

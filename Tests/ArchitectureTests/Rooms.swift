@@ -32,7 +32,7 @@ enum House {
 
     /// Adapters to one system each. They never import each other, and nothing imports them but the program.
     static let adapters: Set<String> = [
-        "FencingPrograms", "HealthProbing", "HypervisorLibvirt", "LocalProcesses", "LogDatabasePostgres",
+        "FencingPrograms", "HealthProbing", "HypervisorLibvirt", "ImageFiles", "LocalProcesses", "LogDatabasePostgres",
         "LogDatabaseSQLite", "Notifications",
     ]
 
@@ -87,6 +87,9 @@ enum House {
             "HealthProbing", .outer,
             ["CloudModel", "CloudPorts", "Glibc", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization"]),
         Room("FencingPrograms", .outer, ["CloudModel", "CloudPorts", "Foundation"]),
+        Room(
+            "ImageFiles", .outer,
+            ["CloudModel", "CloudPorts", "Crypto", "Dispatch", "Foundation", "Glibc", "Synchronization"]),
         Room("CLibvirt", .shim),
         Room("CLibvirtRepair", .shim),
         Room(
@@ -167,7 +170,7 @@ enum House {
                 "AdministrationAPI", "AdministrationClient", "ArgumentParser", "AuditMonitor", "Bookkeeping",
                 "CloudController", "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials",
                 "Dispatch",
-                "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt",
+                "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt", "ImageFiles",
                 "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "Logging", "MerkleLog",
                 "Notifications",
                 "PayPerUse",
@@ -197,7 +200,7 @@ enum House {
         "ArchitectureTests": [],
         // The administration server on a log database of its own, for the tests of both of its sides.
         "AdministrationFixture": [
-            "AdministrationAPI", "ConfigurationFile", "Credentials", "LogDatabaseSQLite", "MerkleLog",
+            "AdministrationAPI", "ConfigurationFile", "Credentials", "ImageFiles", "LogDatabaseSQLite", "MerkleLog",
             "RemoteAdministration", "SealedBooks",
         ],
         // The program's command line against that server.

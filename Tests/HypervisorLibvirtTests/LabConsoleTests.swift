@@ -93,7 +93,7 @@ struct LabConsoleTests {
         let (hypervisor, _) = try await Lab.connected(1)
         let (other, _) = try await Lab.connected(2)
         var guest = Lab.guest("seeded", index: 13)
-        let long = "#cloud-config\n# 你好\n" + String(repeating: "# a line of a document of some length\n", count: 300)
+        let long = "#cloud-config\n# 你好\n" + String(repeating: "# a line of a longer document\n", count: 300)
         guest.seed = CloudInitSeed(
             userData: long, metaData: "instance-id: seeded\n", networkConfig: "version: 2\n")
         try await hypervisor.define(guest)
@@ -114,6 +114,22 @@ struct LabConsoleTests {
         try await other.destroy(guest.name)
         try await other.undefine(guest.name, removingDisks: true)
         #expect(!FileManager.default.fileExists(atPath: path))
+
+        // Where the hosts do not see the same files, the seed goes along.
+        var local = Lab.guest("apart", index: 14)
+        local.disks[0].path = "/var/lib/libvirt/images/apart.qcow2"
+        local.disks[0].shared = false
+        local.seed = CloudInitSeed(userData: "#cloud-config\n", metaData: "instance-id: apart\n")
+        try await hypervisor.define(local)
+        try await hypervisor.start(local.name, paused: false)
+        try #require(await LabTests.serves("10.77.0.114"))
+        _ = try await hypervisor.migrate(local.name, to: Lab.server(2), settings: MigrationSettings()) { _ in }
+        try await other.destroy(local.name)
+        try await other.start(local.name, paused: false)
+        try #require(await LabTests.serves("10.77.0.114"))
+        #expect(GuestClient.get("10.77.0.114", "/seed/meta-data", timeoutSeconds: 5) == "instance-id: apart")
+        try await other.destroy(local.name)
+        try await other.undefine(local.name, removingDisks: true)
         await hypervisor.close()
         await other.close()
     }
