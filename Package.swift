@@ -61,6 +61,7 @@ let package = Package(
         room("Failover", ["CloudModel"]),
         room("Credentials", ["CloudModel", crypto]),
         room("AuditMonitor", ["CloudModel", "Credentials"]),
+        room("WebSocketFrames", ["Credentials", crypto]),
         room("MerkleLog", ["CloudModel", "Credentials", crypto]),
         room("VirtualInfrastructure", ["CloudModel"]),
         room("CloudController", ["CloudModel", "ScalingListener", "Failover", "VirtualInfrastructure"]),
@@ -82,6 +83,7 @@ let package = Package(
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
         .target(name: "CLibvirtRepair"),
         room("HypervisorLibvirt", ["CLibvirt", "CLibvirtRepair", "CloudModel", "CloudPorts", logging]),
+        room("ImageFiles", ["CloudModel", "CloudPorts", crypto]),
         room("HealthProbing", ["CloudModel", "CloudPorts", nio, nioPosix]),
         room("FencingPrograms", ["CloudModel", "CloudPorts"]),
         room("LogRecords", ["CloudModel", "CloudPorts"]),
@@ -110,7 +112,7 @@ let package = Package(
             ["CloudModel", "CloudPorts", "Credentials", "MerkleLog", "PayPerUse", "SealedBooks", logging]),
         room("ConfigurationFile", ["CloudModel", yams]),
         room("AdministrationAPI"),
-        room("AdministrationClient", ["AdministrationAPI"]),
+        room("AdministrationClient", ["AdministrationAPI", "CCurl", "WebSocketFrames"]),
         .target(name: "CConsole", exclude: ["assets"]),
         room("Console", ["CConsole"]),
         room(
@@ -120,6 +122,7 @@ let package = Package(
                 "Console",
                 "Credentials", "MerkleLog", "Passwords", "PayPerUse", "SealedBooks", hummingbird, httpTypes, nio,
                 lifecycle, logging, yams,
+                "WebSocketFrames",
             ]),
 
         // The programs.
@@ -128,7 +131,7 @@ let package = Package(
             [
                 "AdministrationAPI", "AdministrationClient", "Bookkeeping", "CloudModel", "CloudPorts",
                 "ConfigurationFile", "ControlPlane", "Credentials", "FencingPrograms", "Gateway", "HealthProbing",
-                "HypervisorLibvirt",
+                "HypervisorLibvirt", "ImageFiles",
                 "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "MerkleLog",
                 "Notifications",
                 "RemoteAdministration",
@@ -154,6 +157,7 @@ let package = Package(
         tests("VirtualInfrastructureTests", ["VirtualInfrastructure", "CloudModel"]),
         tests("CredentialsTests", ["Credentials", "CloudModel"]),
         tests("MerkleLogTests", ["MerkleLog", crypto]),
+        tests("WebSocketFramesTests", ["WebSocketFrames"]),
         tests("AuditMonitorTests", ["AuditMonitor", "Credentials", "CloudModel"]),
         tests("CloudControllerTests", ["CloudController", "CloudModel"]),
         tests("SimulatedCloudTests", ["SimulatedCloud", "CloudController", "CloudModel"]),
@@ -170,6 +174,7 @@ let package = Package(
         tests("LocalProcessesTests", ["LocalProcesses", "CloudModel", "CloudPorts", logging]),
         tests("FencingProgramsTests", ["FencingPrograms", "CloudModel", "CloudPorts"]),
         tests("HypervisorLibvirtTests", ["HypervisorLibvirt", "CloudModel", "CloudPorts", logging]),
+        tests("ImageFilesTests", ["ImageFiles", "CloudModel", "CloudPorts"]),
         tests("HealthProbingTests", ["HealthProbing", "CloudModel", "CloudPorts"]),
         .testTarget(
             name: "LogDatabaseSQLiteTests",
@@ -200,7 +205,7 @@ let package = Package(
         .target(
             name: "AdministrationFixture",
             dependencies: [
-                "AdministrationAPI", "CloudModel", "CloudPorts", "ConfigurationFile", "Credentials",
+                "AdministrationAPI", "CloudModel", "CloudPorts", "ConfigurationFile", "Credentials", "ImageFiles",
                 "LogDatabaseSQLite", "MerkleLog", "RemoteAdministration", "SealedBooks", logging,
             ], path: "Tests/AdministrationFixture", swiftSettings: settings),
         tests("PasswordsTests", ["Passwords"]),
@@ -212,7 +217,7 @@ let package = Package(
             [
                 "AdministrationFixture", "ConfigurationFile", "RemoteAdministration", "AdministrationAPI",
                 "AdministrationClient", "CloudModel", "CloudPorts", "Console", "Credentials", "LogDatabaseSQLite",
-                "PayPerUse",
+                "PayPerUse", "WebSocketFrames",
                 logging,
             ]),
         tests(

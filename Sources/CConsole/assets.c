@@ -39,6 +39,9 @@ static const unsigned char index_html[] = {
 static const unsigned char parts_js[] = {
 #embed "assets/parts.js"
 };
+static const unsigned char terminal_js[] = {
+#embed "assets/terminal.js"
+};
 static const unsigned char text_en_books_js[] = {
 #embed "assets/text-en-books.js"
 };
@@ -71,6 +74,9 @@ static const unsigned char view_audit_js[] = {
 };
 static const unsigned char view_bills_js[] = {
 #embed "assets/view-bills.js"
+};
+static const unsigned char view_console_js[] = {
+#embed "assets/view-console.js"
 };
 static const unsigned char view_consumers_js[] = {
 #embed "assets/view-consumers.js"
@@ -132,6 +138,7 @@ static const struct cconsole_asset assets[] = {
     ASSET("icon.svg", icon_svg),
     ASSET("index.html", index_html),
     ASSET("parts.js", parts_js),
+    ASSET("terminal.js", terminal_js),
     ASSET("text-en-books.js", text_en_books_js),
     ASSET("text-en-services.js", text_en_services_js),
     ASSET("text-en-words.js", text_en_words_js),
@@ -143,6 +150,7 @@ static const struct cconsole_asset assets[] = {
     ASSET("theme.js", theme_js),
     ASSET("view-audit.js", view_audit_js),
     ASSET("view-bills.js", view_bills_js),
+    ASSET("view-console.js", view_console_js),
     ASSET("view-consumers.js", view_consumers_js),
     ASSET("view-events.js", view_events_js),
     ASSET("view-failover.js", view_failover_js),

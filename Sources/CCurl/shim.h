@@ -47,6 +47,13 @@ static inline long ccurl_response_code(CURL *handle) {
     return code;
 }
 
+// The connection's socket, after CURLOPT_CONNECT_ONLY; -1 where there is none.
+static inline curl_socket_t ccurl_socket(CURL *handle) {
+    curl_socket_t found = CURL_SOCKET_BAD;
+    curl_easy_getinfo(handle, CURLINFO_ACTIVESOCKET, &found);
+    return found;
+}
+
 static const long ccurl_protocols_http = CURLPROTO_HTTP | CURLPROTO_HTTPS;
 static const long ccurl_protocols_smtp = CURLPROTO_SMTP | CURLPROTO_SMTPS;
 static const long ccurl_tls_required = CURLUSESSL_ALL;

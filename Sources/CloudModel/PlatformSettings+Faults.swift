@@ -4,6 +4,7 @@ extension PlatformSettings {
             Identifier<PlatformSettings>(name).isValidLabel, "metadata.name", "'\(name)' is not a name",
             "use 1 to 63 lower-case letters, digits and hyphens, a letter or digit first and last")
         collector.checkAbsolutePath(dataDirectory, "spec.dataDirectory")
+        if let imageDirectory { collector.checkAbsolutePath(imageDirectory, "spec.imageDirectory") }
         if let witnessFile { collector.checkAbsolutePath(witnessFile, "spec.witnessFile") }
         collector.check(instanceLease, in: .seconds(1)...(.hours(24)), "spec.instanceLease")
         checkListeners(&collector)

@@ -34,6 +34,9 @@ public protocol CloudAdministration: Sendable {
         async throws(AdministrationRefusal)
 
     // MARK: Virtual servers
+    /// Opens the serial console of an instance's virtual server, which has to run.
+    func openConsole(of instance: InstanceID, takingOver: Bool)
+        async throws(AdministrationRefusal) -> any ConsoleLine
     /// To `host`, or to the best one where none is named.
     func migrate(_ instance: InstanceID, to host: PhysicalServerID?, _ settings: MigrationSettings, actor: String)
         async throws(AdministrationRefusal) -> OperationID

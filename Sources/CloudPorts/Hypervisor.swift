@@ -28,7 +28,7 @@ public protocol Hypervisor: Sendable {
     func resume(_ server: VirtualServerID) async throws(HypervisorError)
     /// Writes its memory to the host's storage and ends it; `start` goes on from there.
     func save(_ server: VirtualServerID) async throws(HypervisorError)
-    /// Forgets it, with its saved state and seed; removes its overlays if `removingDisks`.
+    /// Forgets it, with its saved state; removes its overlays and its seed if `removingDisks`.
     func undefine(_ server: VirtualServerID, removingDisks: Bool) async throws(HypervisorError)
 
     // MARK: Size and statistics
@@ -48,6 +48,11 @@ public protocol Hypervisor: Sendable {
     ) async throws(HypervisorError) -> MigrationResult
     /// The virtual server stays on the source; `migrate` throws `.aborted`.
     func abortMigration(_ server: VirtualServerID) async throws(HypervisorError)
+
+    // MARK: Consoles
+    /// Opens the serial console of a virtual server that runs. Throws `.conflict` where somebody has it open, unless
+    /// `takingOver`, which ends theirs, and `.invalidState` where it does not run.
+    func openConsole(_ server: VirtualServerID, takingOver: Bool) async throws(HypervisorError) -> any ConsoleLine
 
     /// Ends the connection and `events`. Virtual servers go on.
     func close() async

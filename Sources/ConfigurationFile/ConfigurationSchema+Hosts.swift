@@ -77,7 +77,9 @@ extension ConfigurationSchema {
                     + "here as in `userData`, `metaData`, `networkConfig` and the paths of disks."),
             Field("disks", "list of mappings", none, "In the order in which they are attached."),
             Field("bridge", "text", none, "The bridge of every host that its network card is attached to."),
-            Field("userData", "text", none, "cloud-init's user-data, for cloud images."),
+            Field(
+                "userData", "text", none,
+                "cloud-init's user-data, for cloud images: given on a CD labelled `cidata` (NoCloud)."),
             Field("metaData", "text", none, "cloud-init's meta-data; without it instance id and host name."),
             Field("networkConfig", "text", none, "cloud-init's network-config."),
             Field(

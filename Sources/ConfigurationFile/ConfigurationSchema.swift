@@ -112,6 +112,9 @@ extension ConfigurationSchema {
             Field(
                 "witnessFile", "absolute path", none,
                 "Each seal of the books is also appended to this file, which belongs on another machine's storage."),
+            Field(
+                "imageDirectory", "absolute path", none,
+                "Where imported images are kept; the hosts see it under the same path. Without it none are imported."),
             Field("audit", "mapping", none, "What is made of failed logins."),
             Field("logDatabase", "mapping", none, "Where the log database is; without it in the data directory."),
         ])

@@ -19,7 +19,8 @@ struct CloudReader {
                 accessLog: gateway.flatMap(accessLog)),
             administration: administration?.endpoint("address") ?? defaults.administration, mailRelay: mailRelay(),
             instanceLease: spec.duration("instanceLease") ?? defaults.instanceLease,
-            witnessFile: spec.text("witnessFile"), audit: audit(), logDatabase: logDatabase())
+            witnessFile: spec.text("witnessFile"), audit: audit(), logDatabase: logDatabase(),
+            imageDirectory: spec.text("imageDirectory"))
     }
 
     private func logDatabase() -> LogDatabaseSettings {

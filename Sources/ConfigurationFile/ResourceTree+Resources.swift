@@ -30,6 +30,7 @@ extension ResourceTree {
         spec.add("rebalancing") { add(rebalancing, to: &$0) }
         spec.add("instanceLease", settings.instanceLease, default: usual.instanceLease)
         spec.add("witnessFile", text: settings.witnessFile)
+        spec.add("imageDirectory", text: settings.imageDirectory)
         if case .postgres(let connectionFile, let lease) = settings.logDatabase {
             spec.add("logDatabase") { database in
                 database.add("kind", text: settings.logDatabase.kind.rawValue)

@@ -1,5 +1,5 @@
 import CloudController
-import CloudModel
+public import CloudModel
 public import CloudPorts
 import VirtualInfrastructure
 
@@ -129,6 +129,25 @@ extension ControlPlane {
         continuation.finish()
         await forwarding.value
         await submit(.infrastructure(.migrationEnded(instance, outcome)))
+    }
+
+    // MARK: Consoles
+
+    public func openConsole(
+        of instance: InstanceID, takingOver: Bool
+    ) async throws(AdministrationRefusal) -> any ConsoleLine {
+        guard let server = controller.infrastructure.servers.values.first(where: { $0.instance == instance }) else {
+            throw AdministrationRefusal(.notFound, ["there is no virtual server '\(instance)'"])
+        }
+        let placement = server.placement
+        guard let hypervisor = hypervisors[placement.host] else {
+            throw AdministrationRefusal(
+                .conflict, ["the host '\(placement.host)' of '\(instance)' is not one of the platform's any more"])
+        }
+        do { return try await hypervisor.openConsole(placement.name, takingOver: takingOver) } catch {
+            let refusal: AdministrationRefusal.Code = error.code == .unreachable ? .unavailable : .conflict
+            throw AdministrationRefusal(refusal, ["the host '\(placement.host)' gives no console: \(error.message)"])
+        }
     }
 
     // MARK: Reports

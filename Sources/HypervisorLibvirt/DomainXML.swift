@@ -51,8 +51,9 @@ enum DomainXML {
     private static func identity(_ definition: VirtualServerDefinition) -> XMLNode {
         let identity = definition.identity
         // What the adapter made itself, so that it removes nothing else.
-        let overlays = definition.disks.filter { $0.image != nil }
-            .map { XMLNode("\(prefix):overlay", [("path", $0.path)]) }
+        let made = definition.disks.filter { $0.image != nil }.map(\.path)
+        let overlays = (made + (definition.seed == nil ? [] : [seedPath(definition)]))
+            .map { XMLNode("\(prefix):overlay", [("path", $0)]) }
         let copied = definition.disks.contains { !$0.shared }
         return XMLNode(
             "\(prefix):instance",
@@ -61,6 +62,16 @@ enum DomainXML {
                 ("instance", identity.instance.rawValue), ("incarnation", String(identity.incarnation)),
                 ("disks", copied ? "local" : "shared"),
             ], overlays)
+    }
+
+    static let seedSuffix = ".seed.iso"
+
+    /// Where the seed is: beside the first disk, so that hosts that see the same disks see the same seed. It has the
+    /// instance's name, as disks have: the next incarnation's takes its place.
+    static func seedPath(_ definition: VirtualServerDefinition) -> String {
+        let disk = definition.disks.first?.path ?? "/var/lib/libvirt/images/disk"
+        let folder = disk.lastIndex(of: "/").map { disk[..<$0] } ?? ""
+        return "\(folder)/\(definition.identity.cloud)-\(definition.identity.instance)\(seedSuffix)"
     }
 
     private static func system(_ boot: DirectBoot?, _ facts: HypervisorFacts) -> XMLNode {
@@ -87,16 +98,40 @@ enum DomainXML {
         var children: [XMLNode] = []
         if let emulator = facts.emulator { children.append(XMLNode("emulator", text: emulator)) }
         for (index, disk) in definition.disks.enumerated() { children.append(self.disk(disk, index)) }
+        if definition.seed != nil { children += seed(seedPath(definition)) }
         children += definition.networks.map(network)
         if facts.domainType != "test" {
             children.append(XMLNode("controller", [("type", "usb"), ("model", "none")]))
             children.append(XMLNode("memballoon", [("model", "virtio")]))
         }
-        if let log = definition.consoleLog {
-            children.append(
-                XMLNode("serial", [("type", "file")], [XMLNode("source", [("path", log), ("append", "on")])]))
-        }
+        children += serial(definition, facts)
         return XMLNode("devices", children)
+    }
+
+    /// On a bus of its own that every guest with virtio drivers has: the kernels of cloud images have no other CD.
+    private static func seed(_ path: String) -> [XMLNode] {
+        [
+            XMLNode("controller", [("type", "scsi"), ("index", "0"), ("model", "virtio-scsi")]),
+            XMLNode(
+                "disk", [("type", "file"), ("device", "cdrom")],
+                [
+                    XMLNode("driver", [("name", "qemu"), ("type", "raw")]),
+                    XMLNode("source", [("file", path)]),
+                    XMLNode("target", [("dev", "sda"), ("bus", "scsi")]),
+                    XMLNode("readonly"),
+                ]),
+        ]
+    }
+
+    /// The serial port that consoles are opened on. What the guest writes there goes to the log as well, whether
+    /// somebody looks or not.
+    private static func serial(_ definition: VirtualServerDefinition, _ facts: HypervisorFacts) -> [XMLNode] {
+        guard facts.domainType != "test" else { return [] }
+        let log = definition.consoleLog.map { [XMLNode("log", [("file", $0), ("append", "on")])] } ?? []
+        return [
+            XMLNode("serial", [("type", "pty")], log + [XMLNode("target", [("port", "0")])]),
+            XMLNode("console", [("type", "pty")], [XMLNode("target", [("type", "serial"), ("port", "0")])]),
+        ]
     }
 
     /// Without the host's page cache: what a guest has flushed is there for the next host.

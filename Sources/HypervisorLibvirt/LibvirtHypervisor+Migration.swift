@@ -144,6 +144,8 @@ extension LibvirtDomain {
             | VIR_MIGRATE_UNDEFINE_SOURCE.rawValue
         if let metadata, metadata.hasLocalDisks {
             try OverlayStorage.prepareFolders(of: metadata.overlays, at: destination)
+            // libvirt copies what is written to; the seed is not.
+            try OverlayStorage.copySeeds(metadata.overlays, from: handle, to: destination)
             flags |= VIR_MIGRATE_NON_SHARED_DISK.rawValue
         } else {
             // libvirt knows the network file systems by name and doubts every other. The disks are declared as seen by

@@ -42,6 +42,8 @@ final class LibvirtHypervisor: Hypervisor {
     let host: PhysicalServerID
     let events: AsyncStream<HypervisorEvent>
     let state = Mutex(State())
+    /// Consoles that are open, to be ended with the connection.
+    let lines = Mutex<[WeakLine]>([])
     let calls = BlockingCalls(maximumThreads: 8, maximumWaiting: 1_024)
     private let attempts = BlockingCalls(maximumThreads: 8, maximumWaiting: 8)
     private let address: String
@@ -81,6 +83,7 @@ final class LibvirtHypervisor: Hypervisor {
             return (state.connecting, connection)
         }
         task?.cancel()
+        endLines()
         if let connection { await end(connection) }
         await task?.value
         sink.finish()
@@ -115,6 +118,7 @@ final class LibvirtHypervisor: Hypervisor {
         state.withLock { if $0.connection === connection { $0.connection = nil } }
         // Told first: the end of a connection may wait for a peer that is not there any more.
         emit(.disconnected(reason: reason), loss)
+        endLines()
         await end(connection)
         return true
     }

@@ -37,6 +37,53 @@ enum OverlayStorage {
         }
     }
 
+    /// Writes a small file, in place of what has its name.
+    static func write(_ content: [UInt8], to path: String, _ connection: OpaquePointer) throws(HypervisorError) {
+        let (folder, file) = try split(path)
+        try withPool(folder, connection) { pool throws(HypervisorError) in
+            if let former = virStorageVolLookupByName(pool, file) {
+                defer { virStorageVolFree(former) }
+                guard virStorageVolDelete(former, 0) == 0 else { throw .last("replacing \(path)") }
+            }
+            let xml = XMLNode(
+                "volume",
+                [
+                    XMLNode("name", text: file), XMLNode("capacity", [("unit", "b")], text: String(content.count)),
+                    XMLNode("target", [XMLNode("format", [("type", "raw")])]),
+                ]
+            ).written
+            guard let volume = virStorageVolCreateXML(pool, xml, 0) else { throw .last("making \(path)") }
+            defer { virStorageVolFree(volume) }
+            guard let stream = virStreamNew(connection, 0) else { throw .last("writing \(path)") }
+            defer { virStreamFree(stream) }
+            guard virStorageVolUpload(volume, stream, 0, UInt64(content.count), 0) == 0 else {
+                throw .last("writing \(path)")
+            }
+            try send(content, stream, path)
+        }
+    }
+
+    private static func send(_ content: [UInt8], _ stream: OpaquePointer, _ path: String) throws(HypervisorError) {
+        var sent = 0
+        while sent < content.count {
+            // As much as libvirt puts into one message at most.
+            let count = content.withUnsafeBytes { bytes in
+                bytes.baseAddress.map {
+                    virStreamSend(
+                        stream, $0.advanced(by: sent).assumingMemoryBound(to: CChar.self),
+                        min(content.count - sent, 262_120))
+                } ?? -1
+            }
+            guard count > 0 else {
+                let error = HypervisorError.last("writing \(path)")
+                virStreamAbort(stream)
+                throw error
+            }
+            sent += Int(count)
+        }
+        guard virStreamFinish(stream) == 0 else { throw .last("writing \(path)") }
+    }
+
     /// What is not there any more counts as removed.
     static func remove(_ paths: [String], _ connection: OpaquePointer) throws(HypervisorError) {
         for path in paths {
@@ -47,6 +94,45 @@ enum OverlayStorage {
                 guard virStorageVolDelete(volume, 0) == 0 else { throw .last("removing \(path)") }
             }
         }
+    }
+
+    /// More is no seed: cloud-init's documents are small.
+    static let maximumSeedBytes = 4 << 20
+
+    /// Puts the seeds among the files to where a virtual server goes.
+    static func copySeeds(
+        _ paths: [String], from domain: OpaquePointer, to destination: String
+    ) throws(HypervisorError) {
+        let seeds = paths.filter { $0.hasSuffix(DomainXML.seedSuffix) }
+        guard !seeds.isEmpty, let source = virDomainGetConnect(domain) else { return }
+        guard let connection = virConnectOpen(destination) else { throw .last("connecting to \(destination)") }
+        defer { virConnectClose(connection) }
+        for path in seeds { try write(try read(path, source), to: path, connection) }
+    }
+
+    private static func read(_ path: String, _ connection: OpaquePointer) throws(HypervisorError) -> [UInt8] {
+        let (folder, file) = try split(path)
+        var content: [UInt8] = []
+        try withPool(folder, connection) { pool throws(HypervisorError) in
+            guard let volume = virStorageVolLookupByName(pool, file) else { throw .last("looking for \(path)") }
+            defer { virStorageVolFree(volume) }
+            guard let stream = virStreamNew(connection, 0) else { throw .last("reading \(path)") }
+            defer { virStreamFree(stream) }
+            guard virStorageVolDownload(volume, stream, 0, 0, 0) == 0 else { throw .last("reading \(path)") }
+            var piece = [CChar](repeating: 0, count: 65_536)
+            while true {
+                let count = virStreamRecv(stream, &piece, piece.count)
+                if count == 0 { break }
+                guard count > 0, content.count + Int(count) <= maximumSeedBytes else {
+                    let error = HypervisorError.last("reading \(path)")
+                    virStreamAbort(stream)
+                    throw error
+                }
+                content += piece.prefix(Int(count)).map { UInt8(bitPattern: $0) }
+            }
+            guard virStreamFinish(stream) == 0 else { throw .last("reading \(path)") }
+        }
+        return content
     }
 
     /// libvirt makes the disks that it copies at the destination, where it knows a pool over their folder.

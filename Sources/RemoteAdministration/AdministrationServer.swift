@@ -34,12 +34,15 @@ public struct AdministrationServer: Service {
         public var writeTimeout: Duration
         /// How long requests may go on when the server is to end.
         public var stopLimit: Duration
+        /// Of an image that is imported.
+        public var maximumImageBytes: Int64
 
         public init(
             address: Endpoint, platform: PlatformSettings, version: String = "", maximumConnections: Int = 512,
             maximumStreams: Int = 64,
             heartbeat: Duration = .seconds(15), idleTimeout: Duration = .seconds(60),
-            writeTimeout: Duration = .seconds(30), stopLimit: Duration = .seconds(10)
+            writeTimeout: Duration = .seconds(30), stopLimit: Duration = .seconds(10),
+            maximumImageBytes: Int64 = 1 << 40
         ) {
             self.address = address
             self.platform = platform
@@ -50,6 +53,7 @@ public struct AdministrationServer: Service {
             self.idleTimeout = idleTimeout
             self.writeTimeout = writeTimeout
             self.stopLimit = stopLimit
+            self.maximumImageBytes = maximumImageBytes
         }
     }
 
@@ -62,6 +66,7 @@ public struct AdministrationServer: Service {
     ///   - secrets: seals the secrets of second factors.
     ///   - seals: the public key that the books are sealed with.
     ///   - sealNow: seals the books and gives back the newest seal of each log.
+    ///   - images: where imported images are kept; nil: nowhere, and imports are refused.
     ///   - metrics: more figures in the Prometheus text format, after the server's own.
     ///   - traffic: what the gateway carried, by service and instance.
     ///   - now: the platform's time.
@@ -69,7 +74,7 @@ public struct AdministrationServer: Service {
         administration: any CloudAdministration, settings: Settings, tagger: SecretTagger, secrets: SecretBox,
         seals: CheckpointVerifier,
         sealNow: @escaping @Sendable () async throws -> [StoredSeal],
-        metrics: @escaping @Sendable () -> String = { "" },
+        images: (any ImageStore)? = nil, metrics: @escaping @Sendable () -> String = { "" },
         traffic: @escaping @Sendable () -> [TrafficFigures] = { [] }, now: @escaping @Sendable () -> Timestamp,
         logger: Logger
     ) {
@@ -81,6 +86,7 @@ public struct AdministrationServer: Service {
             }, now: now, logger: logger)
         handlers = Handlers(
             administration: administration, authenticator: authenticator, lane: CommandLane(), hub: EventHub(),
+            images: images,
             streams: StreamSlots(maximum: settings.maximumStreams), settings: settings, seals: seals,
             sealNow: sealNow, metrics: metrics, traffic: traffic, now: now, logger: logger)
         responder = Responder(

@@ -2,6 +2,7 @@ import AdministrationAPI
 import CloudModel
 import CloudPorts
 import Credentials
+import Hummingbird
 
 /// Who calls: the administrator that a token belongs to.
 struct Identity: Hashable, Sendable {
@@ -33,6 +34,8 @@ struct Call: Sendable {
     /// By lower-case name.
     var headers: [String: String]
     var body: [UInt8]
+    /// A body that is passed on as it comes; nil where the route takes none.
+    var upload: RequestBody?
     /// The caller's address, without port.
     var source: String
     var receivedAt: Timestamp
@@ -56,6 +59,8 @@ struct Reply: Sendable {
         case none
         /// Written piece by piece until it returns; every piece waits until the last one has left.
         case stream(mediaType: String, @Sendable (any PieceWriter) async throws -> Void)
+        /// The connection is a WebSocket until it returns; nil where it could not become one.
+        case webSocket(@Sendable (WebSocketConnection?) async -> Void)
     }
 
     var status: Int

@@ -12,6 +12,9 @@ struct Handlers: Sendable {
     /// Proofs of bills read the logs as a whole: one at a time, whoever asks for them.
     let proofLane = CommandLane()
     let hub: EventHub
+    let consoles = ConsoleDesk()
+    /// Nil where no folder is declared for images.
+    let images: (any ImageStore)?
     let streams: StreamSlots
     let settings: AdministrationServer.Settings
     let seals: CheckpointVerifier

@@ -49,6 +49,14 @@ extension API.Problem {
             "\(found); send \(accepted.joined(separator: " or ")) and say so in Content-Type.")
     }
 
+    static func noRoom(_ detail: String) -> Self {
+        Self(507, "no-room", "There is no room for it", detail)
+    }
+
+    static func upgradeRequired(_ detail: String) -> Self {
+        Self(426, "upgrade-required", "The connection has to become a WebSocket", detail)
+    }
+
     static func reusedKey(_ detail: String) -> Self {
         Self(422, "idempotency-key-reused", "The Idempotency-Key was used for another request", detail)
     }

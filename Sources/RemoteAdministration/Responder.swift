@@ -38,7 +38,34 @@ struct Responder: HTTPResponder {
         } catch {
             reply = refusal(error, path: path)
         }
+        if case .webSocket(let talk) = reply.body { return await webSocket(talk, reply, context) }
         return response(reply, to: request, context)
+    }
+
+    /// The client's octets are taken before it is told that it may send them: none reaches what speaks HTTP.
+    private func webSocket(
+        _ talk: @escaping @Sendable (WebSocketConnection?) async -> Void, _ reply: Reply, _ context: RequestSource
+    ) async -> Response {
+        let socket: WebSocketConnection
+        do {
+            socket = try await WebSocketConnection.take(
+                over: context.channel, writeTimeout: TimeAmount(handlers.settings.writeTimeout))
+        } catch {
+            await talk(nil)
+            return Response(status: .internalServerError)
+        }
+        var fields = HTTPFields()
+        for (name, value) in reply.headers.sorted(by: <) {
+            if let name = HTTPField.Name(name) { fields[name] = value }
+        }
+        return Response(
+            status: .switchingProtocols, headers: fields,
+            body: ResponseBody { _ in
+                let began: Void? = try? await socket.begin()
+                await talk(began == nil ? nil : socket)
+                // There is nothing after it on this connection.
+                throw CancellationError()
+            })
     }
 
     private func answer(_ request: Request, path: String, query: String, _ context: RequestSource) async throws -> Reply
@@ -60,7 +87,14 @@ struct Responder: HTTPResponder {
             headers: Self.headers(of: request), body: [], source: context.address, receivedAt: handlers.now())
         if route.right != .open { call.identity = try await identity(of: call) }
         call.query = try QueryValues(query, allowed: route.query)
-        if let body = route.body { call.body = try await read(request, body, call) }
+        if let body = route.body {
+            if body.isStreamed {
+                try requireAcceptable(call, body, limit: Int(clamping: handlers.settings.maximumImageBytes))
+                call.upload = request.body
+            } else {
+                call.body = try await read(request, body, call)
+            }
+        }
         guard route.isRepeatable, let key = call.headers["idempotency-key"] else {
             return try await route.handler(handlers, call)
         }
@@ -97,16 +131,25 @@ struct Responder: HTTPResponder {
             }
             bytes += piece.readableBytesView
         }
+        try requireAcceptable(call, body, limit: body.limitInBytes)
+        return bytes
+    }
+
+    private func requireAcceptable(_ call: Call, _ body: Route.RequestBody, limit: Int) throws(API.Problem) {
         let given = call.headers["content-type"]
         let mediaType = given?.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
         guard let mediaType, body.mediaTypes.contains(mediaType) else {
-            throw API.Problem.mediaType(given, accepted: body.mediaTypes)
+            throw .mediaType(given, accepted: body.mediaTypes)
         }
-        return bytes
+        if let length = call.headers["content-length"].flatMap({ Int($0) }), length > limit {
+            throw .tooLarge(limit: limit)
+        }
     }
 
     private static func headers(of request: Request) -> [String: String] {
         var headers: [String: String] = [:]
+        // The library keeps it apart, as HTTP/2 does.
+        headers["host"] = request.head.authority
         for field in request.headers {
             let name = field.name.canonicalName
             headers[name] = headers[name].map { "\($0), \(field.value)" } ?? field.value
@@ -157,7 +200,7 @@ struct Responder: HTTPResponder {
         }
         let status = HTTPResponse.Status(code: reply.status)
         switch reply.body {
-        case .none: return Response(status: status, headers: fields)
+        case .none, .webSocket: return Response(status: status, headers: fields)
         case .bytes(let bytes, let mediaType):
             fields[.contentType] = mediaType
             fields[.contentLength] = String(bytes.count)

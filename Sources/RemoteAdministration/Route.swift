@@ -46,7 +46,10 @@ struct Route: Sendable {
         /// The schema of a body that has no wire type.
         var schema: JSONValue?
         var mediaTypes: [String]
+        /// Of a streamed body the server's settings say it.
         var limitInBytes: Int
+        /// It is passed to the handler as it comes.
+        var isStreamed = false
 
         static func json(_ type: any WireType.Type) -> Self {
             RequestBody(type: type, mediaTypes: [JSON.mediaType], limitInBytes: 65_536)
@@ -103,8 +106,10 @@ struct Route: Sendable {
     /// Whether the route can be tried without changing anything; then it needs no If-Match.
     var isTrial: Bool { query.contains { $0.name == "dryRun" } }
 
+    private var takesStream: Bool { body?.isStreamed ?? false }
+
     /// Whether a repeated request with the same Idempotency-Key is answered as the first one was.
-    var isRepeatable: Bool { method != .get && right != .open && !hasWeakSecret }
+    var isRepeatable: Bool { method != .get && right != .open && !hasWeakSecret && !takesStream }
 
     /// All error statuses that the route can answer with.
     var errors: [Int] {
@@ -146,9 +151,8 @@ enum Destination {
 
 enum RouteTable {
     static let all: [Route] =
-        platform + services + instances + traffic + infrastructure + consumers + bills + budgets + configuration
-        + operations
-        + events + usage + cloudEvents
+        platform + services + instances + traffic + infrastructure + consoles + images + consumers + bills + budgets
+        + configuration + operations + events + usage + cloudEvents
         + audit + erasure + integrity + notifications + administrators + secondFactor + console
 
     /// HEAD is answered as GET is, without the body.

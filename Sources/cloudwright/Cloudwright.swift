@@ -29,7 +29,8 @@ struct Cloudwright: AsyncParsableCommand {
                     ScalingCommand.self, OperationCommand.self,
                 ]),
             CommandGroup(
-                name: "Infrastructure", subcommands: [PhysicalServerCommand.self, VirtualServerCommand.self]),
+                name: "Infrastructure",
+                subcommands: [PhysicalServerCommand.self, VirtualServerCommand.self, ImageCommand.self]),
             CommandGroup(name: "People", subcommands: [ConsumerCommand.self, AdministratorCommand.self]),
             CommandGroup(
                 name: "What happened",

@@ -9,6 +9,7 @@ import Foundation
 import Gateway
 import HealthProbing
 import HypervisorLibvirt
+import ImageFiles
 import LocalProcesses
 import Logging
 import MerkleLog
@@ -82,7 +83,7 @@ struct Platform: Sendable {
                 address: settings.administration, platform: settings, version: Cloudwright.configuration.version),
             tagger: SecretTagger(key: tagKey),
             secrets: SecretBox(key: try KeyFile.key(at: data.url("second-factor.key"))), seals: signer.verifier,
-            sealNow: { try await sealer.sealNow() },
+            sealNow: { try await sealer.sealNow() }, images: try settings.imageDirectory.map(ImageFolder.init(path:)),
             metrics: {
                 PlatformMetrics(
                     gateway: gateway.statistics, traffic: gateway.trafficFigures, spool: gateway.spool,

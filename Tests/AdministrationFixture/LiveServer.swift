@@ -5,6 +5,7 @@ import ConfigurationFile
 import Credentials
 public import Foundation
 import FoundationNetworking
+import ImageFiles
 import LogDatabaseSQLite
 import Logging
 public import MerkleLog
@@ -84,10 +85,14 @@ public struct LiveServer: Sendable {
             settings: AdministrationServer.Settings(
                 address: Endpoint(address: "127.0.0.1", port: 0),
                 platform: PlatformSettings(name: "testcloud", audit: audit),
-                maximumStreams: maximumStreams, heartbeat: heartbeat, writeTimeout: writeTimeout, stopLimit: stopLimit),
+                maximumStreams: maximumStreams, heartbeat: heartbeat, writeTimeout: writeTimeout, stopLimit: stopLimit,
+                maximumImageBytes: 2 << 20),
             tagger: SecretTagger(key: Array(repeating: 7, count: 32)),
             secrets: SecretBox(key: Array(repeating: 5, count: 32)), seals: try signer.verifier,
-            sealNow: { try await sealer.sealNow() }, metrics: metrics,
+            sealNow: { try await sealer.sealNow() },
+            // 64 MiB are kept free, so there is room for one.
+            images: try ImageFolder(path: directory.appendingPathComponent("images").path) { _ in 65 << 20 },
+            metrics: metrics,
             traffic: traffic, now: now, logger: logger)
         let serving = Task { try await server.run() }
         do {

@@ -118,6 +118,18 @@ public actor PlainCloud: CloudAdministration {
     public func physicalServers() -> [PhysicalServerReport] { currentHosts }
     public func virtualServers() -> [VirtualServerReport] { currentServers }
 
+    /// Consoles that are open.
+    public private(set) var lines: [PlainLine] = []
+
+    public func openConsole(
+        of instance: InstanceID, takingOver: Bool
+    ) throws(AdministrationRefusal) -> any ConsoleLine {
+        try requireServer(instance)
+        let line = PlainLine()
+        lines.append(line)
+        return line
+    }
+
     public func migrate(
         _ instance: InstanceID, to host: PhysicalServerID?, _ settings: MigrationSettings, actor: String
     ) async throws(AdministrationRefusal) -> OperationID {

@@ -32,7 +32,7 @@ enum House {
 
     /// Adapters to one system each. They never import each other, and nothing imports them but the program.
     static let adapters: Set<String> = [
-        "FencingPrograms", "HealthProbing", "HypervisorLibvirt", "LocalProcesses", "LogDatabasePostgres",
+        "FencingPrograms", "HealthProbing", "HypervisorLibvirt", "ImageFiles", "LocalProcesses", "LogDatabasePostgres",
         "LogDatabaseSQLite", "Notifications",
     ]
 
@@ -52,6 +52,8 @@ enum House {
         Room("AuditMonitor", .pure, ["CloudModel", "Credentials", "Crypto"]),
         // Hashes and signatures: the trees that prove what the log database held.
         Room("MerkleLog", .pure, ["CloudModel", "Credentials", "Crypto"]),
+        // Frames of RFC 6455, for both sides; its handshake has a hash.
+        Room("WebSocketFrames", .pure, ["Credentials", "Crypto"]),
         Room(
             "CloudController", .pure,
             [
@@ -85,6 +87,9 @@ enum House {
             "HealthProbing", .outer,
             ["CloudModel", "CloudPorts", "Glibc", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization"]),
         Room("FencingPrograms", .outer, ["CloudModel", "CloudPorts", "Foundation"]),
+        Room(
+            "ImageFiles", .outer,
+            ["CloudModel", "CloudPorts", "Crypto", "Dispatch", "Foundation", "Glibc", "Synchronization"]),
         Room("CLibvirt", .shim),
         Room("CLibvirtRepair", .shim),
         Room(
@@ -143,11 +148,16 @@ enum House {
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console", "ControlPlane", "Credentials", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes",
                 "Hummingbird", "Logging", "MerkleLog", "NIOCore", "Passwords", "PayPerUse", "SealedBooks",
-                "ServiceLifecycle", "Synchronization", "Yams",
+                "ServiceLifecycle", "Synchronization", "WebSocketFrames", "Yams",
             ]),
+        // libcurl makes the connection of a console, with TLS: Foundation's WebSockets need a libcurl that Debian 12
+        // does not have.
         Room(
             "AdministrationClient", .outer,
-            ["AdministrationAPI", "Foundation", "FoundationNetworking", "Synchronization"]),
+            [
+                "AdministrationAPI", "CCurl", "Foundation", "FoundationNetworking", "Glibc", "Synchronization",
+                "WebSocketFrames",
+            ]),
         // Virtual time is an argument here as it is in the controller.
         // Its simulated hypervisors answer in the virtual infrastructure's terms.
         Room("SimulatedCloud", .pure, ["CloudController", "CloudModel", "CloudPorts", "VirtualInfrastructure"]),
@@ -160,7 +170,7 @@ enum House {
                 "AdministrationAPI", "AdministrationClient", "ArgumentParser", "AuditMonitor", "Bookkeeping",
                 "CloudController", "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials",
                 "Dispatch",
-                "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt",
+                "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt", "ImageFiles",
                 "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "Logging", "MerkleLog",
                 "Notifications",
                 "PayPerUse",
@@ -190,7 +200,7 @@ enum House {
         "ArchitectureTests": [],
         // The administration server on a log database of its own, for the tests of both of its sides.
         "AdministrationFixture": [
-            "AdministrationAPI", "ConfigurationFile", "Credentials", "LogDatabaseSQLite", "MerkleLog",
+            "AdministrationAPI", "ConfigurationFile", "Credentials", "ImageFiles", "LogDatabaseSQLite", "MerkleLog",
             "RemoteAdministration", "SealedBooks",
         ],
         // The program's command line against that server.

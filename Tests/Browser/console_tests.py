@@ -256,6 +256,13 @@ def virtual_servers_commanded(page, around):
     page.wait_for_text("No virtual servers", f"[data-key=host-{other}]")
     page.wait_for_text("64 MiB of 1 GiB", f"[data-key=host-{host}]")
     page.screenshot(f"{around.screenshots}/infrastructure.png", is_whole=True)
+    # Nor has it consoles: a WebSocket that is let in is told why it is closed.
+    page.press("a", "Console")
+    page.wait_for_text("gives no console", "[data-key=terminal]")
+    page.wait_for_text("Open again", "[data-key=terminal]")
+    page.screenshot(f"{around.screenshots}/server-console.png")
+    page.view("infrastructure")
+    page.wait_for_text(name, f"[data-key=host-{host}] tbody")
     # The hypervisor for tests cannot migrate: the refusal says why, in the dialog.
     page.expected = ["409 (Conflict)"]
     page.press("button", f"Migrate {name}")

@@ -25,7 +25,8 @@ enum Full {
         instanceLease: .seconds(90), witnessFile: "/mnt/w",
         audit: AuditSettings(
             alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5),
-            report: .weekly), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)))
+            report: .weekly), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)),
+        imageDirectory: "/srv/images")
 
     static let service = CloudService(
         id: "web", owner: "acme", routes: [Route(host: "*.example.org", pathPrefix: "/a"), Route(pathPrefix: "/b")],

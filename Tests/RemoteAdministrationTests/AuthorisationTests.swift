@@ -21,7 +21,9 @@ import Testing
         "planPhysicalServerDrain": "read", "drainPhysicalServer": "operate", "abortPhysicalServerDrain": "operate",
         "activatePhysicalServer": "operate", "planRebalancing": "read", "rebalance": "operate",
         "abortRebalancing": "operate",
-        "migrateVirtualServer": "operate", "abortMigration": "operate", "suspendVirtualServer": "operate",
+        "migrateVirtualServer": "operate", "abortMigration": "operate",
+        "openVirtualServerConsole": "operate", "listImages": "read", "importImage": "operate",
+        "removeImage": "operate", "suspendVirtualServer": "operate",
         "resumeVirtualServer": "operate",
         "listServices": "read", "getService": "read", "getConstraints": "read", "listFailoverGroups": "read",
         "listInstances": "read", "getInstance": "read", "listTraffic": "read", "listConsumers": "read",
@@ -56,7 +58,7 @@ import Testing
             for route in RouteDescription.all where route.right != "open" {
                 // What is not there is looked for only by those who may: nothing changes for the routes that follow.
                 var path = route.path
-                for name in ["service", "instance", "consumer", "credential", "operation", "administrator"] {
+                for name in ["service", "instance", "consumer", "credential", "operation", "administrator", "image"] {
                     path = path.replacing("{\(name)}", with: "nobody")
                 }
                 path = path.replacing("{requestID}", with: "0000000000000000000000000000ffff")

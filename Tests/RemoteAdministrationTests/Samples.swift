@@ -137,11 +137,15 @@ enum Samples {
             "service": "shop", "instance": "shop-1", "consumer": "acme", "credential": "made-for-test",
             "operation": "op-0", "token": link, "administrator": "test-auditor", "requestID": requestID.description,
             "month": lastMonth, "host": "host-1", "metric": "queue-length",
+            "image": "tiny",
         ]
         var request = Request(path: route.path)
         for (name, value) in values { request.path = request.path.replacingOccurrences(of: "{\(name)}", with: value) }
         if route.needsIfMatch { request.headers["If-Match"] = "*" }
         switch route.name {
+        case "importImage":
+            request.body = String(repeating: "i", count: 512)
+            request.headers["Content-Type"] = "application/octet-stream"
         case "setConstraint": request.body = #"{"constraint":"maximum-instances","value":5}"#
         case "reportMetric": request.body = #"{"value":120}"#
         case "createCredential": request.body = #"{"expiresAt":"2999-01-01T00:00:00Z"}"#

@@ -8,4 +8,5 @@ extension API.AuditFormat: ExpressibleByArgument {}
 extension API.LoginOutcome: ExpressibleByArgument {}
 extension API.Mechanism: ExpressibleByArgument {}
 extension API.FocusVersion: ExpressibleByArgument {}
+extension API.ImageFormat: ExpressibleByArgument {}
 extension API.MigrationMode: ExpressibleByArgument {}

@@ -123,7 +123,9 @@ struct PhysicalServerCommand: AsyncParsableCommand {
 struct VirtualServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "virtual-server", abstract: "Virtual servers of service instances.",
-        subcommands: [List.self, Migrate.self, AbortMigration.self, Suspend.self, Resume.self])
+        subcommands: [
+            List.self, Migrate.self, AbortMigration.self, Suspend.self, Resume.self, VirtualServerConsoleCommand.self,
+        ])
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "List the virtual servers with their hosts.")
