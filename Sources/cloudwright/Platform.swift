@@ -23,6 +23,7 @@ struct PlatformOptions: Sendable {
     var announce: URL?
     var administratorTokenFile: URL?
     var drainLimit: TimeSpan
+    var adoptsKeys = false
 }
 
 /// The running platform: every room, built in the order of their dependence and ended in the opposite one.
@@ -46,7 +47,11 @@ struct Platform: Sendable {
         let clock = PlatformClock()
         let driver = try LocalProcessDriver(dataDirectory: data.path, logger: logger)
         let database = try await settings.logDatabase.open(in: data)
-        let lease = try await settings.logDatabase.heldLease(of: database, logger: logger)
+        let sharesKeys = settings.logDatabase.kind == .postgres
+        if sharesKeys, !options.adoptsKeys { try await SharedKeys.check(data, against: database) }
+        let lease = try await settings.logDatabase.heldLease(
+            of: database, in: data, driver: driver, logger: logger)
+        let fence: any ActionFence = lease?.fence ?? NoActionFence()
         try await FirstAdministrator(database: database, tokenFile: options.administratorTokenFile)
             .create(at: clock.now())
         let tagKey = try KeyFile.key(at: data.url("audit-tag.key"))
@@ -59,6 +64,7 @@ struct Platform: Sendable {
         let watch = makeWatch(settings, database: database, clock: clock, logger: logger)
         let reporter = LoginReporter(
             database: database, period: settings.audit.report, now: { clock.now() }, logger: logger)
+        let forwarders = AuditForwarders(settings, database: database, clock: clock, logger: logger)
         let budgetHealth = LateHealth()
         let controlPlane = ControlPlane(
             configuration: ControlPlane.Configuration(
@@ -66,12 +72,13 @@ struct Platform: Sendable {
             ports: ControlPlane.Ports(
                 logDatabase: database, instances: driver, prober: HealthProbes(), dataPlane: gateway,
                 notifier: NotificationDelivery(relay: settings.mailRelay, logger: logger),
-                hypervisors: LibvirtProvider(logger: logger), fencing: FencingProgram(), lease: lease),
+                hypervisors: LibvirtProvider(logger: logger, fence: fence), fencing: FencingProgram(permission: fence),
+                lease: lease),
             links: ChangeLinks(key: try KeyFile.key(at: data.url("change-link.key"))), clock: clock,
             healthOfAgents: {
                 [
                     "usage-ingestion": ingestion.health, "seals": sealer.health, "audit-watch": watch.health,
-                    "login-reports": reporter.health, "budgets": budgetHealth.text,
+                    "login-reports": reporter.health, "audit-forward": forwarders.health, "budgets": budgetHealth.text,
                 ]
             }, logger: logger)
         let budgets = makeBudgetWatch(settings, controlPlane, sealer: sealer, clock: clock, logger: logger)
@@ -92,6 +99,7 @@ struct Platform: Sendable {
             traffic: { gateway.trafficFigures },
             now: { clock.now() }, logger: logger)
 
+        if sharesKeys { try await SharedKeys.record(data, in: database, isForced: options.adoptsKeys) }
         // Everything is built. What can fail for the operator's reasons (addresses in use) comes before anything acts.
         let serving = Task { try await server.run() }
         let address = try await server.boundEndpoint()
@@ -101,7 +109,7 @@ struct Platform: Sendable {
         let tasks = [
             Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
             Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() },
-            Task { await budgets.run() },
+            Task { await budgets.run() }, Task { await forwarders.run() },
             Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
         try announce(options, gateway: gateway, administration: address, logger: logger)
