@@ -355,6 +355,7 @@ extension ResourceTree {
                 }
             }
         }
+        builder.add("whenUnauditable", rule.whenUnauditable, default: .spool)
         return builder.tree
     }
 

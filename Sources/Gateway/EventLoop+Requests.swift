@@ -273,6 +273,11 @@ extension EventLoop {
             refuse(client, problem(.unmeterable, client), .failed)
             return false
         }
+        if service.pointee.settings.refusesUnaudited, mustBeAudited(client) {
+            skipHead(client)
+            refuse(client, problem(.unauditable, client), .failed)
+            return false
+        }
         return true
     }
 

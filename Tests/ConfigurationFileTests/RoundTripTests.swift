@@ -66,7 +66,9 @@ enum Full {
             initialBackoff: .milliseconds(10), maximumBackoff: .seconds(20), startTimeout: .seconds(31),
             breakerThreshold: 6, breakerPause: .seconds(7)),
         loginRules: [
-            LoginRule(method: "PUT", path: "/a/1", principal: .basicAuthorization, success: .status(201...204)),
+            LoginRule(
+                method: "PUT", path: "/a/1", principal: .basicAuthorization, success: .status(201...204),
+                whenUnauditable: .refuse),
             LoginRule(
                 path: "/a/2", principal: .form(field: "u", secret: "p"), success: .header(name: "x-ok", value: "1")),
             LoginRule(
