@@ -196,7 +196,8 @@ let package = Package(
         tests(
             "ControlPlaneTests",
             [
-                "AuditMonitor", "CloudModel", "CloudPorts", "ControlPlane", "LogDatabaseSQLite", "Notifications", logging,
+                "AuditMonitor", "CloudModel", "CloudPorts", "ControlPlane", "LogDatabaseSQLite", "Notifications",
+                logging,
             ]),
         tests("ConfigurationFileTests", ["ConfigurationFile", "CloudModel"]),
         .target(

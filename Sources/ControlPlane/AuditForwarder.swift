@@ -131,7 +131,8 @@ public actor AuditForwarder {
     private func tell(_ error: DeliveryError, since: Timestamp) async throws(LogDatabaseError) {
         let channels = try await database.recoveredState().configuration?.administratorChannels ?? [.log]
         var transaction = ControlTransaction()
-        transaction.events.append(event(Self.interrupted, "Audit events are not forwarded to \(name): \(error.message)"))
+        transaction.events.append(
+            event(Self.interrupted, "Audit events are not forwarded to \(name): \(error.message)"))
         transaction.notifications.append(
             AddressedNotification(
                 notification: CloudModel.Notification(

@@ -40,7 +40,8 @@ public actor LoginReporter {
     /// Until cancelled.
     public func run() async {
         guard let period else { return }
-        await loop.run(every: Self.pause) { @Sendable () async throws(LogDatabaseError) in try await self.report(period) }
+        await loop.run(every: Self.pause) { @Sendable () async throws(LogDatabaseError) in try await self.report(period)
+        }
     }
 
     /// Sends the report of the last time that is over, if it was not sent yet.

@@ -61,7 +61,9 @@ extension LibvirtHypervisor {
                 return
             }
             let flags = paused ? VIR_DOMAIN_START_PAUSED.rawValue : 0
-            guard try fence.send({ virDomainCreateWithFlags(domain.handle, flags) }) == 0 else { throw .last("starting \(server)") }
+            guard try fence.send({ virDomainCreateWithFlags(domain.handle, flags) }) == 0 else {
+                throw .last("starting \(server)")
+            }
         }
     }
 
@@ -69,7 +71,9 @@ extension LibvirtHypervisor {
         try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             guard try domain.isActive("shutting down \(server)") else { return }
-            guard try fence.send({ virDomainShutdown(domain.handle) }) == 0 else { throw .last("shutting down \(server)") }
+            guard try fence.send({ virDomainShutdown(domain.handle) }) == 0 else {
+                throw .last("shutting down \(server)")
+            }
         }
     }
 
@@ -100,7 +104,9 @@ extension LibvirtHypervisor {
         try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             if try !domain.isActive("saving \(server)"), virDomainHasManagedSaveImage(domain.handle, 0) == 1 { return }
-            guard try fence.send({ virDomainManagedSave(domain.handle, 0) }) == 0 else { throw .last("saving \(server)") }
+            guard try fence.send({ virDomainManagedSave(domain.handle, 0) }) == 0 else {
+                throw .last("saving \(server)")
+            }
         }
     }
 

@@ -39,7 +39,8 @@ struct AuditForwarderTests {
                         principal: "p\(number) 雲", credentialKind: .password, credentialTag: nil,
                         sourceAddress: "192.0.2.1", userAgent: "test", method: "POST", path: "/login",
                         outcome: .failure, reason: "wrong password", status: 401,
-                        receivedAt: AuditForwarderTests.start, forwardedAt: nil, respondedAt: AuditForwarderTests.start))
+                        receivedAt: AuditForwarderTests.start, forwardedAt: nil, respondedAt: AuditForwarderTests.start)
+                )
             }
         }
 
@@ -218,7 +219,9 @@ private final class TestConnection: Sendable {
     func readOctetCounted() -> String? {
         var length = ""
         while let next = byte() {
-            if next == UInt8(ascii: " ") { return Int(length).flatMap(bytes).map { String(decoding: $0, as: UTF8.self) } }
+            if next == UInt8(ascii: " ") {
+                return Int(length).flatMap(bytes).map { String(decoding: $0, as: UTF8.self) }
+            }
             length.append(Character(UnicodeScalar(next)))
         }
         return nil

@@ -35,7 +35,8 @@ extension Scenarios {
                         ], environment: ["PORT": "{port}"])),
                 constraints: WorkloadConstraints(minimumInstances: 3, maximumInstances: 3),
                 restart: RestartSettings(
-                    initialBackoff: .milliseconds(20), maximumBackoff: .milliseconds(50), breakerThreshold: 1_000, breakerPause: .seconds(1)))
+                    initialBackoff: .milliseconds(20), maximumBackoff: .milliseconds(50), breakerThreshold: 1_000,
+                    breakerPause: .seconds(1)))
         }
 
         private func site(_ server: PostgresServer, _ database: String, evidence: URL) throws -> Site {

@@ -21,7 +21,9 @@ extension AuditCommand {
                 file (spec.witnessFile) also finds a history that was written anew together with its seals. Exits \
                 with 1 where something was altered.
                 """)
-        @Option(help: ArgumentHelp("A copy of the log database, checked here: its file, or postgres:FILE.", valueName: "file"))
+        @Option(
+            help: ArgumentHelp(
+                "A copy of the log database, checked here: its file, or postgres:FILE.", valueName: "file"))
         var database: String?
         @Option(help: ArgumentHelp("A file with the public key of the seals; with --database.", valueName: "file"))
         var keyFile: String?

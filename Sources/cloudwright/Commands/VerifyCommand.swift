@@ -63,7 +63,8 @@ struct Verify: AsyncParsableCommand {
     @Argument(help: "What `cloudwright bill export --format proof` printed.") var file: String
     @Option(help: ArgumentHelp("A file with the public key of the seals.", valueName: "file")) var keyFile: String
     @Option(help: ArgumentHelp("Checkpoints that were kept elsewhere.", valueName: "file")) var witness: String?
-    @Option(help: ArgumentHelp("A copy of the log database: its file, or postgres:FILE.", valueName: "file")) var logDatabase: String?
+    @Option(help: ArgumentHelp("A copy of the log database: its file, or postgres:FILE.", valueName: "file"))
+    var logDatabase: String?
     @Flag(help: "Print the checks as JSON.") var json = false
 
     func run() async throws {
