@@ -89,14 +89,14 @@ extension Scenarios {
             }
             #expect(try await logIn().status == 200)
             await server.stop(immediate: true)
-            let refusal = try await context.eventually("a refusal") {
+            let refusal = try await context.eventually("a refusal", within: .seconds(60)) {
                 let answer = try await logIn()
                 return answer.status == 200 ? nil : answer
             }
             #expect(refusal.status == 503 && refusal.text.contains("unauditable"), "\(refusal.text)")
             #expect(try await context.call(nil, "shop", "/").status == 200)
             try await server.start()
-            _ = try await context.eventually("a login again") { try await logIn().status == 200 ? true : nil }
+            _ = try await context.eventually("a login again", within: .seconds(60)) { try await logIn().status == 200 ? true : nil }
             #expect(await platform.stop() == 0)
             try FileManager.default.removeItem(at: own.directory)
             await server.remove()
