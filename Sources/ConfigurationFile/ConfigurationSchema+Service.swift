@@ -251,8 +251,8 @@ extension ConfigurationSchema {
             Field(
                 "whenUnauditable", "`spool`, `refuse`", "spool",
                 "What becomes of logins while the log database takes no records: they are served and wait in the "
-                    + "gateway's spool, which is durable and bounded (full, `requests.whenUnmeterable` decides); or they "
-                    + "are refused with 503."),
+                    + "gateway's spool, which is durable and bounded (full, `requests.whenUnmeterable` decides); or "
+                    + "they are refused with 503."),
         ])
 
     static let principal = Section(

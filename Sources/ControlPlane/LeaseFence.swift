@@ -22,10 +22,10 @@ public final class LeaseFence: ActionFence {
 
     private let state = Mutex(State())
     /// How much of the lease must be left for an action to begin.
-    let longestBeginning: Int64
+    private let longestBeginning: Int64
 
     /// - Parameter duration: of the lease, in microseconds.
-    init(duration: Int64) { longestBeginning = min(1_000_000, duration / 4) }
+    package init(duration: Int64) { longestBeginning = min(1_000_000, duration / 4) }
 
     deinit { state.withLock { $0.timer?.delete() } }
 
@@ -43,12 +43,12 @@ public final class LeaseFence: ActionFence {
     }
 
     /// Whether an action may begin now.
-    var isOpen: Bool {
+    package var isOpen: Bool {
         state.withLock { !$0.isOver && $0.sureUntil - Self.now() > longestBeginning }
     }
 
     /// The lease is held until then, at least.
-    func extend(until sureUntil: Int64, epoch: Int64? = nil) {
+    package func extend(until sureUntil: Int64, epoch: Int64? = nil) {
         state.withLock { state in
             state.sureUntil = max(state.sureUntil, sureUntil)
             if let epoch { state.epoch = epoch }
@@ -57,7 +57,7 @@ public final class LeaseFence: ActionFence {
     }
 
     /// Another control plane decides.
-    func shut() { state.withLock { $0.isOver = true } }
+    package func shut() { state.withLock { $0.isOver = true } }
 
     private func begin() -> (number: UInt64, epoch: Int64?)? {
         state.withLock { state -> (number: UInt64, epoch: Int64?)? in
@@ -80,7 +80,7 @@ public final class LeaseFence: ActionFence {
     }
 
     /// Microseconds on the clock that counts time asleep as well.
-    static func now() -> Int64 {
+    package static func now() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_BOOTTIME, &time)
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000

@@ -21,8 +21,8 @@ public final class LeaseKeeper: Sendable {
     ///   - process: tells its starts apart.
     ///   - onLoss: called once when another control plane has taken over.
     public init(
-        lease: any ControlLease, place: String, process: Int32, duration: TimeSpan, logger: Logger,
-        onLoss: @escaping @Sendable () -> Void
+        lease: any ControlLease, place: String, process: Int32, duration: TimeSpan,
+        logger: Logger, onLoss: @escaping @Sendable () -> Void
     ) {
         fence = LeaseFence(duration: duration.microseconds)
         self.lease = lease

@@ -38,3 +38,32 @@ struct AuditForwarders: Sendable {
         }
     }
 }
+
+/// What is made of the logins beside their storage: alarms, reports, and the other systems that are sent them.
+struct AuditAgents: Sendable {
+    private let watch: AuditWatch
+    private let reporter: LoginReporter
+    private let forwarders: AuditForwarders
+
+    init(_ settings: PlatformSettings, database: any LogDatabase, clock: PlatformClock, logger: Logger) {
+        watch = AuditWatch(
+            database: database,
+            settings: BruteForceDetector.Settings(
+                failures: settings.audit.alarmFailures, window: settings.audit.alarmWindow),
+            now: { clock.now() }, logger: logger)
+        reporter = LoginReporter(
+            database: database, period: settings.audit.report, now: { clock.now() }, logger: logger)
+        forwarders = AuditForwarders(settings, database: database, clock: clock, logger: logger)
+    }
+
+    var health: [String: String] {
+        ["audit-watch": watch.health, "login-reports": reporter.health, "audit-forward": forwarders.health]
+    }
+
+    func run() async {
+        async let watching: Void = watch.run()
+        async let reporting: Void = reporter.run()
+        async let forwarding: Void = forwarders.run()
+        _ = await (watching, reporting, forwarding)
+    }
+}

@@ -7,39 +7,52 @@ import Foundation
 ///
 /// The log database knows their digests from the first platform that decided on it. The keys have 256 random bits, so
 /// that a digest gives nothing away.
-enum SharedKeys {
-    static let names = ["seal.key", "audit-tag.key", "change-link.key", "second-factor.key"]
+struct SharedKeys {
+    private static let names = ["seal.key", "audit-tag.key", "change-link.key", "second-factor.key"]
+
+    private let data: DataDirectory
+    private let database: any LogDatabase
+    private let isShared: Bool
+
+    /// - Parameter isShared: whether another platform can use the same log database.
+    init(_ data: DataDirectory, _ database: any LogDatabase, isShared: Bool) {
+        self.data = data
+        self.database = database
+        self.isShared = isShared
+    }
 
     private static func setting(_ name: String) -> String { "key-digest/\(name)" }
 
     /// Throws where a key is another one than the log database knows, or is missing although it knows one: nothing may
     /// be made anew there. Nothing is written.
-    static func check(_ data: DataDirectory, against database: any LogDatabase) async throws {
+    func check() async throws {
+        guard isShared else { return }
         var faults: [String] = []
-        for name in names {
-            guard let known = try await database.setting(setting(name)) else { continue }
+        for name in Self.names {
+            guard let known = try await database.setting(Self.setting(name)) else { continue }
             guard let content = FileManager.default.contents(atPath: data.path(name)) else {
                 faults.append("\(name) is missing")
                 continue
             }
-            if digest(of: content) != known { faults.append("\(name) is another key") }
+            if Self.digest(of: content) != known { faults.append("\(name) is another key") }
         }
         guard !faults.isEmpty else { return }
         throw CommandFailure(
             """
             the key files in \(data.path) are not those of the log database: \(faults.joined(separator: ", ")). Copy \
-            \(names.joined(separator: ", ")) from the data directory of the platform that used this database last, or \
+            \(Self.names.joined(separator: ", ")) from the data directory of the platform that used this database last, or \
             from its backup. Where they are lost for good, start once with --adopt-keys: seals from then on have \
             another public key, and links, tags and second factors made with the old keys end
             """)
     }
 
     /// Makes the keys of this data directory those of the log database, where it knows none yet or `isForced`.
-    static func record(_ data: DataDirectory, in database: any LogDatabase, isForced: Bool) async throws {
-        for name in names {
+    func record(isForced: Bool) async throws {
+        guard isShared else { return }
+        for name in Self.names {
             guard let content = FileManager.default.contents(atPath: data.path(name)) else { continue }
-            if !isForced, try await database.setting(setting(name)) != nil { continue }
-            try await database.setSetting(setting(name), to: digest(of: content))
+            if !isForced, try await database.setting(Self.setting(name)) != nil { continue }
+            try await database.setSetting(Self.setting(name), to: Self.digest(of: content))
         }
     }
 

@@ -1,14 +1,13 @@
 import AuditMonitor
 import CloudModel
 import CloudPorts
+import ControlPlane
 import Foundation
 import LogDatabaseSQLite
 import Logging
 import Notifications
 import Synchronization
 import Testing
-
-@testable import ControlPlane
 
 /// Forwarding to receivers on real sockets, which fail in the middle of what they are sent.
 @Suite(.serialized)

@@ -1,8 +1,6 @@
-import CloudPorts
+import ControlPlane
 import Foundation
 import Testing
-
-@testable import ControlPlane
 
 /// What no test with two platforms can bring about at will: a process that is frozen between its last look at the clock
 /// and the action.

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// A network between a program and a server that can be cut: a port of 127.0.0.1 whose octets go to the server's socket.
+/// A network between a program and a server that can be cut: a port of 127.0.0.1 whose octets go to the server.
 ///
 /// While it is cut nothing is passed on and nothing is refused, as when a switch between two machines fails. When it is
 /// healed the connections of before are closed, as those are that both sides have given up by then.

@@ -6,26 +6,28 @@ import LoadClient
 import Scenarios
 import Testing
 
+private enum CCompiler {
+    static let path: String? = {
+        let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        let candidates = ["cc", "gcc", "clang"].flatMap { name in paths.map { "\($0)/\(name)" } }
+        return candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
+    }()
+}
+
 extension Scenarios {
     /// As `Crashes`, but the moments are chosen: at, in the middle of, or right behind a write to the log database, the
     /// spool or a file of the platform's.
-    @Suite(.enabled(if: KillPoints.compiler != nil, "there is no C compiler (cc, gcc or clang)"))
+    @Suite(.enabled(if: CCompiler.path != nil, "there is no C compiler (cc, gcc or clang)"))
     struct KillPoints {
         /// Kills; more by CLOUDWRIGHT_KILL_POINTS.
         private static let rounds =
             ProcessInfo.processInfo.environment["CLOUDWRIGHT_KILL_POINTS"].flatMap { Int($0) } ?? 10
 
-        static let compiler: String? = {
-            let paths = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-            let candidates = ["cc", "gcc", "clang"].flatMap { name in paths.map { "\($0)/\(name)" } }
-            return candidates.first { FileManager.default.isExecutableFile(atPath: $0) }
-        }()
-
         private static func compile(to library: URL) throws {
             let source = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-                .appendingPathComponent("KillPoints/killpoints.c")
+                .deletingLastPathComponent().appendingPathComponent("scripts/killpoints.c")
             let process = Process()
-            process.executableURL = URL(fileURLWithPath: try #require(compiler))
+            process.executableURL = URL(fileURLWithPath: try #require(CCompiler.path))
             process.arguments = ["-O1", "-shared", "-fPIC", "-o", library.path, source.path, "-ldl"]
             try process.run()
             process.waitUntilExit()

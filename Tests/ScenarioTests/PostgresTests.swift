@@ -96,7 +96,9 @@ extension Scenarios {
             #expect(refusal.status == 503 && refusal.text.contains("unauditable"), "\(refusal.text)")
             #expect(try await context.call(nil, "shop", "/").status == 200)
             try await server.start()
-            _ = try await context.eventually("a login again", within: .seconds(60)) { try await logIn().status == 200 ? true : nil }
+            _ = try await context.eventually("a login again", within: .seconds(60)) {
+                try await logIn().status == 200 ? true : nil
+            }
             #expect(await platform.stop() == 0)
             try FileManager.default.removeItem(at: own.directory)
             await server.remove()

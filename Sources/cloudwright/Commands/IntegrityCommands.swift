@@ -15,10 +15,9 @@ extension AuditCommand {
             abstract: "Find out whether a record of the books was changed, removed, inserted or moved.",
             discussion: """
                 Asks the server, which reads its logs anew. With --database it checks a copy of the log database \
-                itself and trusts the key alone; postgres:FILE names the \
-                file with the connection string of a PostgreSQL server that holds the copy. Take the key (`cloudwright audit key`) once and keep it. \
-                A witness \
-                file (spec.witnessFile) also finds a history that was written anew together with its seals. Exits \
+                itself and trusts the key alone; postgres:FILE names the file with the connection string of a \
+                PostgreSQL server that holds the copy. Take the key (`cloudwright audit key`) once and keep it. A \
+                witness file (spec.witnessFile) also finds a history that was written anew together with its seals. Exits \
                 with 1 where something was altered.
                 """)
         @Option(
