@@ -34,8 +34,8 @@ public final class LeaseKeeper: Sendable {
     }
 
     /// Returns once the lease is held. While another holds it this process is its standby.
-    /// - Parameter onStandby: called when another platform turns out to decide; not for an earlier process of this one's
-    ///   own, whose lease only has to lapse.
+    /// - Parameter onStandby: called when another platform turns out to decide; not for an earlier process of this
+    ///   platform, whose lease only has to lapse.
     public func acquire(onStandby: @Sendable () async -> Void = {}) async throws(LogDatabaseError) {
         var known: String?
         let holder = "\(place), process \(process)"

@@ -51,7 +51,7 @@ extension Scenarios {
             for round in 0..<Self.rounds {
                 #expect(await platform.stop() == 0)
                 // Few writes make a start, many a second of load: the exponent is spread evenly, not the number.
-                let point = Int(pow(2, Double.random(in: 0...10.5, using: &random)))
+                let point = Int(pow(2, Double.random(in: 1...12, using: &random)))
                 let began = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000))
                 let journal = own.directory.appendingPathComponent("journal-\(round)")
                 let environment = [

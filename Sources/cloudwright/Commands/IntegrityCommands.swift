@@ -17,8 +17,8 @@ extension AuditCommand {
                 Asks the server, which reads its logs anew. With --database it checks a copy of the log database \
                 itself and trusts the key alone; postgres:FILE names the file with the connection string of a \
                 PostgreSQL server that holds the copy. Take the key (`cloudwright audit key`) once and keep it. A \
-                witness file (spec.witnessFile) also finds a history that was written anew together with its seals. Exits \
-                with 1 where something was altered.
+                witness file (spec.witnessFile) also finds a history that was written anew together with its seals. \
+                Exits with 1 where something was altered.
                 """)
         @Option(
             help: ArgumentHelp(
