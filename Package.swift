@@ -200,7 +200,10 @@ let package = Package(
         tests("NotificationsTests", ["Notifications", "CloudModel", "CloudPorts", crypto, logging]),
         tests(
             "ControlPlaneTests",
-            ["AuditMonitor", "CloudModel", "CloudPorts", "ControlPlane", "LogDatabaseSQLite", logging]),
+            [
+                "AuditMonitor", "CloudModel", "CloudPorts", "ControlPlane", "LogDatabaseSQLite", "Notifications",
+                logging,
+            ]),
         tests("ConfigurationFileTests", ["ConfigurationFile", "CloudModel"]),
         .target(
             name: "AdministrationFixture",

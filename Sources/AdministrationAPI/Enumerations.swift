@@ -5,6 +5,7 @@ extension API {
         case `operator`
         case auditor
         case consumer
+        case reporter
     }
 
     /// Whether a service asks its callers for an API key.

@@ -120,7 +120,9 @@ public final class LoginCapture {
 
     private func verdict(of ending: Ending) -> LoginVerdict {
         switch ending {
-        case .refused(let status): return LoginVerdict(.failure, "refused-by-gateway", status)
+        // What the gateway or the cloud could not do says nothing of who tried: an outage is no attack.
+        case .refused(let status):
+            return LoginVerdict(status >= 500 ? .unknown : .failure, "refused-by-gateway", status)
         case .noResponse(let status): return LoginVerdict(.unknown, "no-response", status)
         case .responded(let complete):
             guard let status else { return LoginVerdict(.unknown, "no-response", 0) }

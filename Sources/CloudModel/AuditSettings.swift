@@ -1,4 +1,4 @@
-/// What is made of failed logins.
+/// What is made of logins, failed ones above all.
 public struct AuditSettings: Codable, Hashable, Sendable {
     /// Failures within the window, from one address or of one principal, that the administrators are told of.
     public var alarmFailures: Int
@@ -8,6 +8,8 @@ public struct AuditSettings: Codable, Hashable, Sendable {
     public var lockoutDuration: TimeSpan
     /// How often the administrators are sent a report of the logins; nil: never.
     public var report: ReportPeriod?
+    /// Who else is sent each login.
+    public var forward: [AuditForwarding]
 
     /// What one report is about, in UTC; it is sent once the time is over.
     public enum ReportPeriod: String, Codable, Hashable, Sendable, CaseIterable {
@@ -20,13 +22,15 @@ public struct AuditSettings: Codable, Hashable, Sendable {
     /// The window and the lockout are fail2ban's usual ones (10 minutes; 5 failures, for 10 minutes).
     public init(
         alarmFailures: Int = 10, alarmWindow: TimeSpan = .minutes(10), lockoutFailures: Int? = nil,
-        lockoutDuration: TimeSpan = .minutes(10), report: ReportPeriod? = nil
+        lockoutDuration: TimeSpan = .minutes(10), report: ReportPeriod? = nil,
+        forward: [AuditForwarding] = []
     ) {
         self.alarmFailures = alarmFailures
         self.alarmWindow = alarmWindow
         self.lockoutFailures = lockoutFailures
         self.lockoutDuration = lockoutDuration
         self.report = report
+        self.forward = forward
     }
 }
 
@@ -37,5 +41,13 @@ extension AuditSettings {
         // NIST SP 800-63B, section 5.2.2: no more than 100 in a row.
         collector.check(lockoutFailures, in: 2...100, "spec.audit.lockoutFailures")
         collector.check(lockoutDuration, in: .seconds(1)...(.hours(24)), "spec.audit.lockoutDuration")
+        collector.require(
+            forward.count <= 8, "spec.audit.forward", "\(forward.count) receivers are too many", "name at most 8")
+        for (index, forwarding) in forward.enumerated() {
+            forwarding.check(&collector, "spec.audit.forward[\(index)]")
+            collector.require(
+                !forward[..<index].contains { $0.name == forwarding.name }, "spec.audit.forward[\(index)].name",
+                "two receivers are named '\(forwarding.name)'", "give each a name of its own")
+        }
     }
 }

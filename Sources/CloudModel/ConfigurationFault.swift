@@ -76,14 +76,18 @@ struct FaultCollector {
             "write the whole path, from / on")
     }
 
+    mutating func checkURL(_ url: String, _ path: String) {
+        let host = url.hasPrefix("https://") ? url.dropFirst(8) : url.hasPrefix("http://") ? url.dropFirst(7) : ""
+        require(
+            !host.isEmpty && host.first != "/" && url.utf8.allSatisfy { (0x21...0x7E).contains($0) }, path,
+            "'\(url)' is not an http or https URL", "write https://host/path")
+    }
+
     mutating func checkChannel(_ channel: NotificationChannel, _ path: String, hasMailRelay: Bool?) {
         switch channel {
         case .log: break
         case .webhook(let url, let secretFile):
-            let host = url.hasPrefix("https://") ? url.dropFirst(8) : url.hasPrefix("http://") ? url.dropFirst(7) : ""
-            require(
-                !host.isEmpty && host.first != "/" && url.utf8.allSatisfy { (0x21...0x7E).contains($0) },
-                "\(path).webhook.url", "'\(url)' is not an http or https URL", "write https://host/path")
+            checkURL(url, "\(path).webhook.url")
             checkAbsolutePath(secretFile, "\(path).webhook.secretFile")
         case .email(let address):
             checkMailAddress(address, "\(path).email")

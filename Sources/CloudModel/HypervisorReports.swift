@@ -99,6 +99,8 @@ public struct HypervisorError: Error, Hashable, Sendable, CustomStringConvertibl
         /// A migration ended with the virtual server on neither side (post-copy alone can).
         case lost
         case failed
+        /// Nothing was done: this control plane's turn to act is over, or has to be prolonged first.
+        case notPermitted = "not-permitted"
     }
 
     public var code: Code

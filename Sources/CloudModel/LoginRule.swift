@@ -5,6 +5,15 @@ public struct LoginRule: Codable, Hashable, Sendable {
     public var path: String
     public var principal: PrincipalLocation
     public var success: SuccessSign
+    /// What becomes of a login while its event cannot be stored in the log database.
+    public var whenUnauditable: Unauditable
+
+    public enum Unauditable: String, Codable, Hashable, Sendable, CaseIterable {
+        /// It is served; its event waits in the gateway's durable spool.
+        case spool
+        /// It is refused with 503: nobody comes in unseen by whoever reads the log database.
+        case refuse
+    }
 
     /// Where the request says who logs in.
     public enum PrincipalLocation: Codable, Hashable, Sendable {
@@ -26,11 +35,24 @@ public struct LoginRule: Codable, Hashable, Sendable {
     }
 
     public init(
-        method: String = "POST", path: String, principal: PrincipalLocation, success: SuccessSign = .status(200...399)
+        method: String = "POST", path: String, principal: PrincipalLocation, success: SuccessSign = .status(200...399),
+        whenUnauditable: Unauditable = .spool
     ) {
         self.method = method
         self.path = path
         self.principal = principal
         self.success = success
+        self.whenUnauditable = whenUnauditable
+    }
+
+    /// A rule that was stored before there was a choice has the usual one.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(
+            method: try container.decode(String.self, forKey: .method),
+            path: try container.decode(String.self, forKey: .path),
+            principal: try container.decode(PrincipalLocation.self, forKey: .principal),
+            success: try container.decode(SuccessSign.self, forKey: .success),
+            whenUnauditable: try container.decodeIfPresent(Unauditable.self, forKey: .whenUnauditable) ?? .spool)
     }
 }

@@ -117,5 +117,11 @@ public struct RebalanceReport: Hashable, Sendable {
 /// Switches physical servers off.
 public protocol Fencing: Sendable {
     /// Runs the program to its end, for a bounded time. Nil where it says that the physical server is off.
+    /// `FencingObstacle.notPermitted` where it was not run since this control plane's turn to act is over, or has to be
+    /// prolonged first.
     func fence(_ host: PhysicalServerID, command: [String]) async -> String?
+}
+
+public enum FencingObstacle {
+    public static let notPermitted = "this platform's lease does not last long enough to begin"
 }

@@ -65,6 +65,8 @@ public struct InstanceDriverError: Error, Hashable, Sendable, CustomStringConver
         case exhausted
         /// The service is not of this driver's kind.
         case unsupported
+        /// Nothing was done: this control plane's turn to act is over, or has to be prolonged first.
+        case notPermitted = "not-permitted"
     }
 
     public var code: Code

@@ -410,6 +410,8 @@ public struct Administrator: Codable, Hashable, Sendable {
         case auditor
         /// Reads what is its consumer's own.
         case consumer
+        /// Reports what a service has counted itself, and nothing else: for the token that a service has.
+        case reporter
     }
 
     public init(

@@ -289,6 +289,11 @@ extension ConfigurationSchema {
             Field("path", "path", required, "The whole path of a login, without query; one of the routes leads to it."),
             Field("principal", "`basic`, or mapping", required, "Where the request says who logs in."),
             Field("success", "mapping", none, "How the response says that the login succeeded; without it by status."),
+            Field(
+                "whenUnauditable", "`spool`, `refuse`", "spool",
+                "What becomes of logins while the log database takes no records: they are served and wait in the "
+                    + "gateway's spool, which is durable and bounded (full, `requests.whenUnmeterable` decides); or "
+                    + "they are refused with 503."),
         ])
 
     static let principal = Section(

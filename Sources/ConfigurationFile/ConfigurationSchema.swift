@@ -92,7 +92,7 @@ package enum ConfigurationSchema {
 extension ConfigurationSchema {
     static let cloudSections =
         [cloud, gateway, accessLog, listener, listenerTLS, certificate, clientCertificates]
-        + [administration, smtp, rebalancing, channel, webhook, audit, logDatabase]
+        + [administration, smtp, rebalancing, channel, webhook, audit, auditForwarding, auditWebhook, logDatabase]
 
     static let cloud = Section(
         title: "Cloud: spec",
@@ -115,7 +115,7 @@ extension ConfigurationSchema {
             Field(
                 "imageDirectory", "absolute path", none,
                 "Where imported images are kept; the hosts see it under the same path. Without it none are imported."),
-            Field("audit", "mapping", none, "What is made of failed logins."),
+            Field("audit", "mapping", none, "What is made of logins."),
             Field("logDatabase", "mapping", none, "Where the log database is; without it in the data directory."),
         ])
 
@@ -154,6 +154,31 @@ extension ConfigurationSchema {
                 "report", "`daily`, `weekly`, `monthly`", none,
                 "How often the administrators are sent a report of all logins; days, weeks from Monday and months are "
                     + "those of UTC."),
+            Field(
+                "forward", "list of mappings", none,
+                "Other systems that are sent each login, at least once and in order. What one has not taken waits in "
+                    + "the log database."),
+        ])
+
+    static let auditForwarding = Section(
+        title: "Cloud: spec.audit.forward[]",
+        fields: [
+            Field(
+                "name", "name", required,
+                "Under it is remembered what has been sent; under another one everything is sent again."),
+            Field(
+                "syslog", "`host:port`", none,
+                "RFC 5424 over TCP, each message behind its length (RFC 6587). The receiver must close a connection "
+                    + "that we have ended, as rsyslog and syslog-ng do. Either this or `webhook`."),
+            Field("webhook", "mapping", none, "HTTP POST of a JSON list of OCSF events; a status of 2xx takes them."),
+            Field("batch", "integer", "500", "The most events that are sent at once."),
+        ])
+
+    static let auditWebhook = Section(
+        title: "Cloud: spec.audit.forward[].webhook",
+        fields: [
+            Field("url", "http or https URL", required, "Where to post to."),
+            Field("tokenFile", "absolute path", none, "A file whose content is sent as a bearer token."),
         ])
 
     static let gateway = Section(

@@ -49,7 +49,34 @@ struct CloudReader {
             alarmWindow: section.duration("alarmWindow") ?? usual.alarmWindow,
             lockoutFailures: section.integer("lockoutFailures"),
             lockoutDuration: section.duration("lockoutDuration") ?? usual.lockoutDuration,
-            report: section.choice("report", AuditSettings.ReportPeriod.self))
+            report: section.choice("report", AuditSettings.ReportPeriod.self),
+            forward: section.items("forward")?.compactMap { forwarding($0.node, path: $0.path) } ?? [])
+    }
+
+    private func forwarding(_ node: Node, path: String) -> AuditForwarding? {
+        guard
+            let section = SectionReader(
+                node, ConfigurationSchema.auditForwarding, path: path, context: spec.context),
+            let name = section.requiredText("name", remedy: "name the receiver: name: siem")
+        else { return nil }
+        let batch = section.integer("batch") ?? AuditForwarding.usualBatch
+        switch (section.has("syslog"), section.has("webhook")) {
+        case (true, false):
+            return section.text("syslog").map {
+                AuditForwarding(name: name, target: .syslog(server: $0), batch: batch)
+            }
+        case (false, true):
+            guard let webhook = section.subsection("webhook", ConfigurationSchema.auditWebhook),
+                let url = webhook.requiredText("url", remedy: "say where to post to: url: https://example.org/ocsf")
+            else { return nil }
+            return AuditForwarding(
+                name: name, target: .webhook(url: url, tokenFile: webhook.text("tokenFile")), batch: batch)
+        default:
+            spec.context.fault(
+                "\(path) names not one receiver", at: node, path: path,
+                remedy: "write syslog: host:port, or webhook: {url: ...}")
+            return nil
+        }
     }
 
     func channels() -> [NotificationChannel] { ChannelReader(spec: spec).channels("notifications") ?? [.log] }

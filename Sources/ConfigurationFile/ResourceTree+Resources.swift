@@ -44,8 +44,24 @@ extension ResourceTree {
             audit.add("lockoutFailures", number: settings.audit.lockoutFailures)
             audit.add("lockoutDuration", settings.audit.lockoutDuration, default: usual.audit.lockoutDuration)
             audit.add("report", text: settings.audit.report?.rawValue)
+            audit.add("forward", list: settings.audit.forward.map(forwarding))
         }
         return spec.tree
+    }
+
+    private static func forwarding(_ forwarding: AuditForwarding) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("name", text: forwarding.name)
+        switch forwarding.target {
+        case .syslog(let server): builder.add("syslog", text: server)
+        case .webhook(let url, let tokenFile):
+            builder.add("webhook") { webhook in
+                webhook.add("url", text: url)
+                webhook.add("tokenFile", text: tokenFile)
+            }
+        }
+        builder.add("batch", forwarding.batch, default: AuditForwarding.usualBatch)
+        return builder.tree
     }
 
     static func listener(_ listener: GatewayListener) -> ResourceTree {
@@ -372,6 +388,7 @@ extension ResourceTree {
                 }
             }
         }
+        builder.add("whenUnauditable", rule.whenUnauditable, default: .spool)
         return builder.tree
     }
 

@@ -172,7 +172,8 @@ extension ServiceReader {
         let principal = principal(section)
         guard let path, let principal else { return nil }
         return LoginRule(
-            method: section.text("method") ?? "POST", path: path, principal: principal, success: success(section))
+            method: section.text("method") ?? "POST", path: path, principal: principal, success: success(section),
+            whenUnauditable: section.choice("whenUnauditable", LoginRule.Unauditable.self) ?? .spool)
     }
 
     private static let principalRemedy =

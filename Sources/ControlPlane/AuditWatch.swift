@@ -2,7 +2,6 @@ public import AuditMonitor
 public import CloudModel
 public import CloudPorts
 public import Logging
-import Synchronization
 
 /// Follows the audit log and tells the administrators of guessing, once an incident.
 ///
@@ -18,10 +17,9 @@ public actor AuditWatch {
     private let database: any LogDatabase
     private let settings: BruteForceDetector.Settings
     private let now: @Sendable () -> Timestamp
-    private let logger: Logger
+    private nonisolated let loop: AgentLoop
     private var detector: BruteForceDetector?
     private var position: Int64 = 0
-    private nonisolated let failure = Mutex<String?>(nil)
 
     public init(
         database: any LogDatabase, settings: BruteForceDetector.Settings, now: @escaping @Sendable () -> Timestamp,
@@ -30,24 +28,15 @@ public actor AuditWatch {
         self.database = database
         self.settings = settings
         self.now = now
-        self.logger = logger
+        loop = AgentLoop(complaint: "The audit log is not watched", logger: logger)
     }
 
     /// `ok`, or why nobody watches.
-    public nonisolated var health: String { failure.withLock { $0 ?? "ok" } }
+    public nonisolated var health: String { loop.health }
 
     /// Until cancelled.
     public func run() async {
-        while !Task.isCancelled {
-            do {
-                try await look()
-                failure.withLock { $0 = nil }
-            } catch {
-                failure.withLock { $0 = "\(error)" }
-                logger.error("The audit log is not watched", metadata: ["error": "\(error)"])
-            }
-            try? await Task.sleep(for: Self.pause)
-        }
+        await loop.run(every: Self.pause) { @Sendable () async throws(LogDatabaseError) in try await self.look() }
     }
 
     /// Takes what has come since the last time.

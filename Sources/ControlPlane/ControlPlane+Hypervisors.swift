@@ -88,7 +88,12 @@ extension ControlPlane {
             await migrate(name, instance, to: destination, settings, by: hypervisor)
         default:
             var failure: HypervisorError?
-            do { try await hypervisor.run(command) } catch { failure = error }
+            repeat {
+                // Commands may be repeated: what has been done of them is found done.
+                guard await mayAct() else { return }
+                failure = nil
+                do { try await hypervisor.run(command) } catch { failure = error }
+            } while failure?.code == .notPermitted
             await submit(.infrastructure(.commandEnded(hypervisor.host, command, failure: failure)))
         }
     }
@@ -120,12 +125,15 @@ extension ControlPlane {
             for await report in progress { await submit(.infrastructure(.migrationProgressed(instance, report))) }
         }
         var outcome: MigrationOutcome
-        do {
-            outcome = .succeeded(
-                try await hypervisor.migrate(name, to: destination, settings: settings) { continuation.yield($0) })
-        } catch {
-            outcome = .failed(error)
-        }
+        repeat {
+            do {
+                outcome = .succeeded(
+                    try await hypervisor.migrate(name, to: destination, settings: settings) { continuation.yield($0) })
+            } catch {
+                outcome = .failed(error)
+            }
+            guard await mayAct() else { break }
+        } while outcome.wasNotPermitted
         continuation.finish()
         await forwarding.value
         await submit(.infrastructure(.migrationEnded(instance, outcome)))
@@ -196,6 +204,12 @@ extension DrainReport {
             }
         }
         self.init(host: plan.host, steps: steps)
+    }
+}
+
+extension MigrationOutcome {
+    fileprivate var wasNotPermitted: Bool {
+        if case .failed(let error) = self { error.code == .notPermitted } else { false }
     }
 }
 

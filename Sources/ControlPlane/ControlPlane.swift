@@ -129,7 +129,7 @@ public actor ControlPlane {
             for envelope in batch {
                 effects += controller.step(envelope.event, at: clock.now(), random: &random)
             }
-            guard await commit(effects), await ports.lease?.mayAct() != false else {
+            guard await commit(effects), await mayAct() else {
                 for envelope in batch { envelope.processed?.resume() }
                 close()
                 break
@@ -140,6 +140,9 @@ public actor ControlPlane {
         }
         isPumping = false
     }
+
+    /// Waits while that is not certain; false where another control plane decides.
+    func mayAct() async -> Bool { await ports.lease?.mayAct() != false }
 
     /// Tries until it succeeds: an action whose intent is not in the log must not run (rule: intent before action).
     /// False where another control plane decides.
@@ -191,7 +194,11 @@ public actor ControlPlane {
         case .fence(let host, let command):
             Task {
                 guard let fencing = ports.fencing else { return }
-                let failure = await fencing.fence(host, command: command)
+                var failure = await fencing.fence(host, command: command)
+                while failure == FencingObstacle.notPermitted {
+                    guard await mayAct() else { return }
+                    failure = await fencing.fence(host, command: command)
+                }
                 await submit(.infrastructure(.fencingEnded(host, failure: failure)))
             }
         case .record, .persist, .persistIncident, .persistConfiguration, .persistOrdinal, .persistOperation,
@@ -201,13 +208,18 @@ public actor ControlPlane {
     }
 
     private func start(_ id: InstanceID, incarnation: Int, of service: CloudService) async {
-        do {
-            let started = try await ports.instances.start(id, incarnation: incarnation, of: service)
-            await submit(
-                .instanceStarted(id, incarnation: incarnation, endpoint: started.endpoint, handle: started.handle))
-        } catch {
-            await submit(.instanceStartFailed(id, incarnation: incarnation, reason: error.description))
-        }
+        var failure: InstanceDriverError
+        repeat {
+            do {
+                let started = try await ports.instances.start(id, incarnation: incarnation, of: service)
+                await submit(
+                    .instanceStarted(id, incarnation: incarnation, endpoint: started.endpoint, handle: started.handle))
+                return
+            } catch { failure = error }
+            // The lease ran out between the decision and the start: it is prolonged first, or another one decides.
+            guard await mayAct() else { return }
+        } while failure.code == .notPermitted
+        await submit(.instanceStartFailed(id, incarnation: incarnation, reason: failure.description))
     }
 
     /// Only the newest snapshot matters: while one is being taken by the loops, later ones replace each other.

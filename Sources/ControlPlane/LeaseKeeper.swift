@@ -1,6 +1,5 @@
 public import CloudModel
 public import CloudPorts
-import Glibc
 public import Logging
 import Synchronization
 
@@ -8,41 +7,50 @@ import Synchronization
 /// action whether it is still held.
 public final class LeaseKeeper: Sendable {
     private let lease: any ControlLease
-    private let holder: String
+    private let place: String
+    private let process: Int32
     private let duration: TimeSpan
     private let onLoss: @Sendable () -> Void
     private let logger: Logger
-    /// Until when nobody else can have taken the lease, by this machine's clock; time asleep counts.
-    private let sureUntil = Mutex<Int64>(0)
+    /// What adapters ask right before they act.
+    public let fence: LeaseFence
     private let isLost = Mutex(false)
 
-    /// - Parameter holder: names this process to the others, for their log.
-    /// - Parameter onLoss: called once when another control plane has taken over.
+    /// - Parameters:
+    ///   - place: names the platform to the others, for their log: whatever stays the same when it is started again.
+    ///   - process: tells its starts apart.
+    ///   - onLoss: called once when another control plane has taken over.
     public init(
-        lease: any ControlLease, holder: String, duration: TimeSpan, logger: Logger,
-        onLoss: @escaping @Sendable () -> Void
+        lease: any ControlLease, place: String, process: Int32, duration: TimeSpan,
+        logger: Logger, onLoss: @escaping @Sendable () -> Void
     ) {
+        fence = LeaseFence(duration: duration.microseconds)
         self.lease = lease
-        self.holder = holder
+        self.place = place
+        self.process = process
         self.duration = duration
         self.logger = logger
         self.onLoss = onLoss
     }
 
     /// Returns once the lease is held. While another holds it this process is its standby.
-    public func acquire() async throws(LogDatabaseError) {
+    /// - Parameter onStandby: called when another platform turns out to decide; not for an earlier process of this
+    ///   platform, whose lease only has to lapse.
+    public func acquire(onStandby: @Sendable () async -> Void = {}) async throws(LogDatabaseError) {
         var known: String?
+        let holder = "\(place), process \(process)"
         while true {
-            let asked = Self.now()
+            let asked = LeaseFence.now()
             switch try await lease.acquireLease(holder: holder, for: duration) {
             case .held(let epoch):
-                sureUntil.withLock { $0 = asked + duration.microseconds }
+                fence.extend(until: surelyHeld(since: asked), epoch: epoch)
                 logger.notice("This control plane decides", metadata: ["epoch": "\(epoch)"])
                 return
             case .heldByAnother(let other, let remaining):
                 if known != other {
                     logger.notice("Standby: another control plane decides", metadata: ["holder": "\(other)"])
                     known = other
+                    if !other.hasPrefix(place + ", process ") { await onStandby() }
                 }
                 // Neither a long sleep over a lease that is given up early, nor a busy wait.
                 let pause = max(.milliseconds(50), min(remaining, TimeSpan(microseconds: duration.microseconds / 10)))
@@ -62,9 +70,9 @@ public final class LeaseKeeper: Sendable {
     /// database away, it is prolonged first; another one may have taken over in the meantime.
     public func mayAct() async -> Bool {
         var pause = TimeSpan.milliseconds(20)
-        while sureUntil.withLock({ $0 }) <= Self.now() {
+        while !fence.isOpen {
             guard await prolong(), !Task.isCancelled else { return false }
-            if sureUntil.withLock({ $0 }) > Self.now() { break }
+            if fence.isOpen { break }
             try? await Task.sleep(for: .microseconds(pause.microseconds))
             pause = min(pause * 2, .seconds(1))
         }
@@ -84,16 +92,17 @@ public final class LeaseKeeper: Sendable {
             return !isLost
         }
         guard isFirst else { return }
+        fence.shut()
         logger.critical("Another control plane has taken over; this one stops")
         onLoss()
     }
 
     /// False where the lease is lost. Where the log database is away nobody can take the lease either.
     private func prolong() async -> Bool {
-        let asked = Self.now()
+        let asked = LeaseFence.now()
         do throws(LogDatabaseError) {
             try await lease.renewLease(for: duration)
-            sureUntil.withLock { $0 = max($0, asked + duration.microseconds) }
+            fence.extend(until: surelyHeld(since: asked))
             return true
         } catch {
             guard error.code == .superseded else {
@@ -105,9 +114,9 @@ public final class LeaseKeeper: Sendable {
         }
     }
 
-    private static func now() -> Int64 {
-        var time = timespec()
-        clock_gettime(CLOCK_BOOTTIME, &time)
-        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+    /// Until when nobody else can have taken the lease, by this machine's clock. One part in a hundred is for clocks
+    /// that run apart: the duration is the server's.
+    private func surelyHeld(since asked: Int64) -> Int64 {
+        asked + duration.microseconds - duration.microseconds / 100
     }
 }

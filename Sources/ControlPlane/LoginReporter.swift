@@ -2,7 +2,6 @@ import AuditMonitor
 public import CloudModel
 public import CloudPorts
 public import Logging
-import Synchronization
 
 /// Sends the administrators a report of the logins of each day, week or month, once.
 ///
@@ -21,9 +20,8 @@ public actor LoginReporter {
     private let database: any LogDatabase
     private let period: AuditSettings.ReportPeriod?
     private let now: @Sendable () -> Timestamp
-    private let logger: Logger
+    private nonisolated let loop: AgentLoop
     private var lastSent: String?
-    private nonisolated let failure = Mutex<String?>(nil)
 
     /// `period`: nil where no report is wanted.
     public init(
@@ -33,24 +31,16 @@ public actor LoginReporter {
         self.database = database
         self.period = period
         self.now = now
-        self.logger = logger
+        loop = AgentLoop(complaint: "No report of logins is sent", logger: logger)
     }
 
     /// `ok`, or why no report is sent.
-    public nonisolated var health: String { failure.withLock { $0 ?? "ok" } }
+    public nonisolated var health: String { loop.health }
 
     /// Until cancelled.
     public func run() async {
         guard let period else { return }
-        while !Task.isCancelled {
-            do {
-                try await report(period)
-                failure.withLock { $0 = nil }
-            } catch {
-                failure.withLock { $0 = "\(error)" }
-                logger.error("No report of logins is sent", metadata: ["error": "\(error)"])
-            }
-            try? await Task.sleep(for: Self.pause)
+        await loop.run(every: Self.pause) { @Sendable () async throws(LogDatabaseError) in try await self.report(period)
         }
     }
 

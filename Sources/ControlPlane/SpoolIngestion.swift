@@ -57,8 +57,10 @@ public final class SpoolIngestion: Sendable {
             do {
                 if try await carryBatch(of: source) { moved = true }
                 state.withLock { $0.failure = nil }
+                spool.isStoreAway = false
             } catch {
                 state.withLock { $0.failure = "\(error)" }
+                spool.isStoreAway = true
                 logger.error(
                     "Usage records wait in the spool", metadata: ["source": "\(source)", "error": "\(error)"])
             }

@@ -7,7 +7,12 @@ public struct FencingProgram: Fencing {
     /// Power devices take their time; one that takes longer has failed.
     public let timeout: TimeSpan
 
-    public init(timeout: TimeSpan = .seconds(60)) { self.timeout = timeout }
+    private let permission: any ActionFence
+
+    public init(timeout: TimeSpan = .seconds(60), permission: any ActionFence = NoActionFence()) {
+        self.timeout = timeout
+        self.permission = permission
+    }
 
     public func fence(_ host: PhysicalServerID, command: [String]) async -> String? {
         let words = command.map { $0.replacingOccurrences(of: "{host}", with: host.rawValue) }
@@ -20,7 +25,9 @@ public struct FencingProgram: Fencing {
         process.standardError = FileHandle.nullDevice
         let ended = AsyncStream.makeStream(of: Void.self)
         process.terminationHandler = { _ in ended.continuation.finish() }
-        do { try process.run() } catch { return "\(program) cannot be run: \(error.localizedDescription)" }
+        do {
+            guard try permission.perform({ _ in try process.run() }) != nil else { return FencingObstacle.notPermitted }
+        } catch { return "\(program) cannot be run: \(error.localizedDescription)" }
         let span = timeout
         let processID = process.processIdentifier
         return await withTaskGroup(of: Bool.self) { group in

@@ -2,15 +2,18 @@ import AuditMonitor
 import CloudModel
 import Credentials
 import HTTP1
+import Spool
 
 /// The logins that pass through one loop at the moment: what the audit monitor captures of them, by the place of their
 /// connection. Only requests that a login rule names come here, so it may allocate.
 final class AuditTaps {
     let observer: String
     let tagger: SecretTagger
+    let spool: SpoolDirectory
     private var taps: [Int: AuditTap] = [:]
 
-    init(observer: String, tagger: SecretTagger) {
+    init(observer: String, tagger: SecretTagger, spool: SpoolDirectory) {
+        self.spool = spool
         self.observer = observer
         self.tagger = tagger
     }
@@ -82,6 +85,14 @@ extension EventLoop {
                 requestIsChunked: parser.pointee.body == .chunked),
             at: self.index(of: client))
         client.pointee.exchange.flags.insert(.tapped)
+    }
+
+    /// Whether the request is a login that must not be served, since its event could not be stored now.
+    func mustBeAudited(_ client: Client) -> Bool {
+        guard client.pointee.exchange.flags.contains(.tapped), let tap = audits[index(of: client)],
+            tap.capture.rule.whenUnauditable == .refuse
+        else { return false }
+        return audits.spool.isStoreAway || !spool.hasRoom(forBytes: LoginCapture.contentLimit)
     }
 
     /// The first `count` of `requestBytes` are body.

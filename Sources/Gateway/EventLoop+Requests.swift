@@ -267,7 +267,13 @@ extension EventLoop {
             refuse(client, problem(.contentTooLarge, client), .rejected)
             return false
         }
-        return canBeMetered(client, service)
+        guard canBeMetered(client, service) else { return false }
+        if service.pointee.settings.refusesUnaudited, mustBeAudited(client) {
+            skipHead(client)
+            refuse(client, problem(.unauditable, client), .failed)
+            return false
+        }
+        return true
     }
 
     /// Whether there is room for the record of what is asked; false after having answered.

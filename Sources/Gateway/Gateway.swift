@@ -116,7 +116,8 @@ public final class Gateway: DataPlane {
             index: index, configuration: configuration, mailbox: mailboxes[index], listeners: listeners,
             tlsContexts: certificates.current, snapshot: snapshot,
             spool: try makeWriter(source, after: highWaterMarks[source] ?? 0),
-            audits: AuditTaps(observer: configuration.name, tagger: SecretTagger(key: configuration.auditTagKey)),
+            audits: AuditTaps(
+                observer: configuration.name, tagger: SecretTagger(key: configuration.auditTagKey), spool: spool),
             reports: LoopReports(outbox: outbox, monitor: monitor, traffic: traffic),
             accessLog: try makeAccessLog(index), logger: logger)
     }

@@ -41,6 +41,8 @@ struct LoopServiceSettings {
     var maximumBodySize: UInt64
     var servesUnmetered: Bool
     var hasLoginRules: Bool
+    /// Some of its logins are refused while the log database takes no records.
+    var refusesUnaudited: Bool
     var maximumWait: Int64
     /// One of so many requests is in the access log; 0 for none.
     var accessLogOneIn: UInt32
@@ -62,6 +64,7 @@ struct LoopServiceSettings {
         maximumBodySize = settings.maximumBodySize.map { UInt64(max(0, $0.bytes)) } ?? .max
         servesUnmetered = settings.whenUnmeterable == .serve
         hasLoginRules = !service.loginRules.isEmpty
+        refusesUnaudited = service.loginRules.contains { $0.whenUnauditable == .refuse }
         speaksHTTP2 = settings.instanceProtocol == .http2
         maximumWait = service.constraints.maximumWait.microseconds
         accessLogOneIn = UInt32(clamping: settings.accessLogOneIn ?? 1)

@@ -28,6 +28,7 @@ package enum ProblemKind: UInt8, CaseIterable, Sendable {
     case queueTimeout
     case overloaded
     case unmeterable
+    case unauditable
     case shuttingDown
     case gatewayTimeout
     case versionNotSupported
@@ -142,7 +143,7 @@ package struct ProblemDocument {
         case .ambiguousPath, .missingCredential, .invalidCredential, .expiredCredential, .revokedCredential,
             .notEntitled, .noRoute, .expectationFailed, .misdirectedRequest, .limitReached, .quotaExhausted,
             .badGateway,
-            .untrustedInstance, .noInstance, .queueFull, .queueTimeout, .unmeterable, .gatewayTimeout:
+            .untrustedInstance, .noInstance, .queueFull, .queueTimeout, .unmeterable, .unauditable, .gatewayTimeout:
             false
         }
     }
@@ -272,7 +273,7 @@ extension ProblemDocument {
             .targetTooLong, .expectationFailed, .misdirectedRequest, .limitReached, .quotaExhausted, .headTooLarge:
             requestText(of: kind)
         case .notImplemented, .badGateway, .untrustedInstance, .noInstance, .queueFull, .queueTimeout, .overloaded,
-            .unmeterable, .shuttingDown, .gatewayTimeout, .versionNotSupported:
+            .unmeterable, .unauditable, .shuttingDown, .gatewayTimeout, .versionNotSupported:
             serverText(of: kind)
         }
     }
@@ -410,6 +411,11 @@ extension ProblemDocument {
                 status: 503, slug: "unmeterable", title: "Usage cannot be recorded",
                 detail: "The service's usage cannot be recorded at present, so that it is not served.",
                 remedy: "Try again later; the cloud's administrator has to make room for the gateway's spool.")
+        case .unauditable:
+            ProblemText(
+                status: 503, slug: "unauditable", title: "Logins cannot be recorded",
+                detail: "The service takes no logins while they cannot be recorded.",
+                remedy: "Try again later; the cloud's administrator has to see to the log database.")
         case .shuttingDown:
             ProblemText(
                 status: 503, slug: "shutting-down", title: "Gateway shutting down",

@@ -1,5 +1,6 @@
 import CLibvirt
 import CloudModel
+import CloudPorts
 import Glibc
 
 /// One virtual server as libvirt holds it; the handle is given back at the end of its life.
@@ -81,9 +82,9 @@ struct TypedParameters: ~Copyable {
 
     /// Passes them to a call. Its error is read before they are given back: that clears libvirt's last error.
     func pass(
-        _ doing: String, to call: (virTypedParameterPtr?, Int32) -> Int32
+        _ doing: String, to call: (virTypedParameterPtr?, Int32) throws(HypervisorError) -> Int32
     ) throws(HypervisorError) {
-        guard call(list, count) == 0 else { throw .last(doing) }
+        guard try call(list, count) == 0 else { throw .last(doing) }
     }
 
     /// Reads any of libvirt's whole-number types.
@@ -97,5 +98,17 @@ struct TypedParameters: ~Copyable {
         case VIR_TYPED_PARAM_ULLONG: Int64(clamping: value.ul)
         default: nil
         }
+    }
+}
+
+extension ActionFence {
+    /// A call that changes something at the host, and may take long once it has been sent. Throws `notPermitted` where
+    /// nothing was sent.
+    func send<Value>(_ call: () throws(HypervisorError) -> Value) throws(HypervisorError) -> Value {
+        let value = try perform { _ throws(HypervisorError) in try call() }
+        guard let value else {
+            throw HypervisorError(.notPermitted, "nothing was sent: the platform's lease does not last long enough")
+        }
+        return value
     }
 }

@@ -25,7 +25,7 @@ extension LibvirtHypervisor {
     }
 
     func define(_ definition: VirtualServerDefinition) async throws(HypervisorError) {
-        try await call { connection, facts throws(HypervisorError) in
+        try await call { [fence] connection, facts throws(HypervisorError) in
             guard definition.seed == nil || facts.domainType != "test" else {
                 throw HypervisorError(.unsupported, "this hypervisor has no CD drive to give a cloud-init seed by")
             }
@@ -41,12 +41,15 @@ extension LibvirtHypervisor {
                 throw HypervisorError(
                     .conflict, "the uuid \(definition.uuid) is that of \(LibvirtDomain(owning: other).name)")
             }
-            try OverlayStorage.make(definition.disks, connection)
-            // Whoever runs reads from it.
-            if let seed = definition.seed, !isRunning {
-                try OverlayStorage.write(SeedImage.made(seed), to: DomainXML.seedPath(definition), connection)
+            try fence.send { () throws(HypervisorError) in
+                try OverlayStorage.make(definition.disks, connection)
+                // Whoever runs reads from it.
+                if let seed = definition.seed, !isRunning {
+                    try OverlayStorage.write(SeedImage.made(seed), to: DomainXML.seedPath(definition), connection)
+                }
             }
-            guard let defined = virDomainDefineXML(connection, DomainXML.written(definition, facts)) else {
+            let text = DomainXML.written(definition, facts)
+            guard let defined = try fence.send({ virDomainDefineXML(connection, text) }) else {
                 throw .last("defining \(definition.name)")
             }
             virDomainFree(defined)
@@ -54,7 +57,7 @@ extension LibvirtHypervisor {
     }
 
     func start(_ server: VirtualServerID, paused: Bool) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             if try domain.isActive("starting \(server)") {
                 guard try domain.state("starting \(server)") != VIR_DOMAIN_PAUSED || paused else {
@@ -63,65 +66,74 @@ extension LibvirtHypervisor {
                 return
             }
             let flags = paused ? VIR_DOMAIN_START_PAUSED.rawValue : 0
-            guard virDomainCreateWithFlags(domain.handle, flags) == 0 else { throw .last("starting \(server)") }
+            guard try fence.send({ virDomainCreateWithFlags(domain.handle, flags) }) == 0 else {
+                throw .last("starting \(server)")
+            }
         }
     }
 
     func shutDown(_ server: VirtualServerID) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             guard try domain.isActive("shutting down \(server)") else { return }
-            guard virDomainShutdown(domain.handle) == 0 else { throw .last("shutting down \(server)") }
+            guard try fence.send({ virDomainShutdown(domain.handle) }) == 0 else {
+                throw .last("shutting down \(server)")
+            }
         }
     }
 
     func destroy(_ server: VirtualServerID) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             guard let domain = try LibvirtDomain.ifAny(server, connection) else { return }
-            try domain.destroy()
+            try domain.destroy(fence)
         }
     }
 
     func suspend(_ server: VirtualServerID) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             guard try domain.state("suspending \(server)") != VIR_DOMAIN_PAUSED else { return }
-            guard virDomainSuspend(domain.handle) == 0 else { throw .last("suspending \(server)") }
+            guard try fence.send({ virDomainSuspend(domain.handle) }) == 0 else { throw .last("suspending \(server)") }
         }
     }
 
     func resume(_ server: VirtualServerID) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             guard try domain.state("resuming \(server)") != VIR_DOMAIN_RUNNING else { return }
-            guard virDomainResume(domain.handle) == 0 else { throw .last("resuming \(server)") }
+            guard try fence.send({ virDomainResume(domain.handle) }) == 0 else { throw .last("resuming \(server)") }
         }
     }
 
     func save(_ server: VirtualServerID) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             if try !domain.isActive("saving \(server)"), virDomainHasManagedSaveImage(domain.handle, 0) == 1 { return }
-            guard virDomainManagedSave(domain.handle, 0) == 0 else { throw .last("saving \(server)") }
+            guard try fence.send({ virDomainManagedSave(domain.handle, 0) }) == 0 else {
+                throw .last("saving \(server)")
+            }
         }
     }
 
     func undefine(_ server: VirtualServerID, removingDisks: Bool) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             guard let domain = try LibvirtDomain.ifAny(server, connection) else { return }
             guard try !domain.isActive("removing \(server)") else {
                 throw HypervisorError(.invalidState, "\(server) runs; stop it first")
             }
             // Disks first: were this to end in between, the definition still says what there is to remove.
             if removingDisks, let metadata = domain.metadata {
-                try OverlayStorage.remove(metadata.overlays, connection)
+                try fence.send { () throws(HypervisorError) in
+                    try OverlayStorage.remove(metadata.overlays, connection)
+                }
             }
             let flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE.rawValue | VIR_DOMAIN_UNDEFINE_NVRAM.rawValue
             // A driver without firmware variables refuses the flag of theirs.
-            guard
+            let isRemoved = try fence.send {
                 virDomainUndefineFlags(domain.handle, flags) == 0
                     || virDomainUndefineFlags(domain.handle, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE.rawValue) == 0
-            else { throw .last("removing \(server)") }
+            }
+            guard isRemoved else { throw .last("removing \(server)") }
         }
     }
 
@@ -161,9 +173,9 @@ extension LibvirtDomain {
         return DomainMetadata(String(cString: text))
     }
 
-    func destroy() throws(HypervisorError) {
+    func destroy(_ fence: any ActionFence) throws(HypervisorError) {
         guard try isActive("ending \(name)") else { return }
-        guard virDomainDestroy(handle) == 0 else {
+        guard try fence.send({ virDomainDestroy(handle) }) == 0 else {
             let error = HypervisorError.last("ending \(name)")
             // It ended by itself meanwhile.
             if virDomainIsActive(handle) == 0 || error.code == .notFound { return }

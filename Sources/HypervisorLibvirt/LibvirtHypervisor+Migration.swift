@@ -29,8 +29,8 @@ extension LibvirtHypervisor {
         let address = destination.hypervisor
         let outcome: Result<Bool, HypervisorError>
         do throws(HypervisorError) {
-            try await call { connection, facts throws(HypervisorError) in
-                try LibvirtDomain.named(server, connection).migrate(to: address, settings, facts)
+            try await call { [fence] connection, facts throws(HypervisorError) in
+                try LibvirtDomain.named(server, connection).migrate(to: address, settings, facts, fence)
             }
             outcome = .success(true)
         } catch {
@@ -47,9 +47,9 @@ extension LibvirtHypervisor {
     }
 
     func abortMigration(_ server: VirtualServerID) async throws(HypervisorError) {
-        try await call { connection, _ throws(HypervisorError) in
+        try await call { [fence] connection, _ throws(HypervisorError) in
             guard let domain = try LibvirtDomain.ifAny(server, connection) else { return }
-            guard virDomainAbortJob(domain.handle) == 0 else {
+            guard try fence.send({ virDomainAbortJob(domain.handle) }) == 0 else {
                 let error = HypervisorError.last("aborting the migration of \(server)")
                 // There is none any more: the end has been reached.
                 if error.code == .invalidState || error.code == .notFound { return }
@@ -86,9 +86,9 @@ extension LibvirtHypervisor {
                 let done: Void? = try? await suspend(server)
                 suspended = done != nil
             case .postCopy:
-                try? await call { connection, _ throws(HypervisorError) in
+                try? await call { [fence] connection, _ throws(HypervisorError) in
                     let domain = try LibvirtDomain.named(server, connection)
-                    guard virDomainMigrateStartPostCopy(domain.handle, 0) == 0 else {
+                    guard try fence.send({ virDomainMigrateStartPostCopy(domain.handle, 0) }) == 0 else {
                         throw .last("switching the migration of \(server) to post-copy")
                     }
                 }
@@ -133,7 +133,7 @@ extension LibvirtHypervisor {
 
 extension LibvirtDomain {
     fileprivate func migrate(
-        to destination: String, _ settings: MigrationSettings, _ facts: HypervisorFacts
+        to destination: String, _ settings: MigrationSettings, _ facts: HypervisorFacts, _ fence: any ActionFence
     ) throws(HypervisorError) {
         guard facts.capabilities.features.contains(.liveMigration) else {
             throw HypervisorError(.unsupported, "this hypervisor migrates no virtual servers")
@@ -165,8 +165,9 @@ extension LibvirtDomain {
         if let bandwidth = settings.bandwidthMebibytesPerSecond {
             parameters.add(VIR_MIGRATE_PARAM_BANDWIDTH, unsigned: UInt64(clamping: bandwidth))
         }
-        try parameters.pass("migrating \(name)") {
-            virDomainMigrateToURI3(handle, destination, $0, UInt32($1), flags)
+        // Its end is not waited for inside the fence: once it is sent, libvirtd brings it to its end.
+        try parameters.pass("migrating \(name)") { list, count throws(HypervisorError) in
+            try fence.send { virDomainMigrateToURI3(handle, destination, list, UInt32(count), flags) }
         }
     }
 

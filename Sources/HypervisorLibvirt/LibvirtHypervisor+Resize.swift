@@ -4,7 +4,7 @@ import CloudPorts
 
 extension LibvirtHypervisor {
     func resize(_ server: VirtualServerID, to change: ResizeRequest) async throws(HypervisorError) {
-        try await call { connection, facts throws(HypervisorError) in
+        try await call { [fence] connection, facts throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             let before = try domain.observed()
             let isActive = try domain.isActive("resizing \(server)")
@@ -19,14 +19,16 @@ extension LibvirtHypervisor {
                 throw HypervisorError(.unsupported, "this hypervisor limits no processor time")
             }
             if let count = change.virtualCPUs, count != before.virtualCPUs {
-                try domain.setVirtualCPUs(count, isActive: isActive)
+                try fence.send { () throws(HypervisorError) in try domain.setVirtualCPUs(count, isActive: isActive) }
             }
             if let millicores = change.cpuMillicores {
                 let count = change.virtualCPUs ?? before.virtualCPUs
-                try domain.setQuota(DomainXML.quota(millicores, virtualCPUs: count), isActive: isActive)
+                try fence.send { () throws(HypervisorError) in
+                    try domain.setQuota(DomainXML.quota(millicores, virtualCPUs: count), isActive: isActive)
+                }
             }
             if let memory = change.memory, memory != before.memory {
-                try domain.setMemory(memory, isActive: isActive)
+                try fence.send { () throws(HypervisorError) in try domain.setMemory(memory, isActive: isActive) }
             }
         }
     }

@@ -8,17 +8,21 @@ import Synchronization
 public struct LibvirtProvider: HypervisorProvider {
     private let logger: Logger
     private let firstRetry: Duration
+    private let fence: any ActionFence
 
-    public init(logger: Logger) { self.init(logger: logger, firstRetry: .milliseconds(100)) }
+    public init(logger: Logger, fence: any ActionFence = NoActionFence()) {
+        self.init(logger: logger, firstRetry: .milliseconds(100), fence: fence)
+    }
 
     /// - Parameter firstRetry: between the loss of a connection and the next attempt; doubled up to 3 s.
-    package init(logger: Logger, firstRetry: Duration) {
+    package init(logger: Logger, firstRetry: Duration, fence: any ActionFence = NoActionFence()) {
+        self.fence = fence
         self.logger = logger
         self.firstRetry = firstRetry
     }
 
     public func open(_ server: PhysicalServer) -> any Hypervisor {
-        let hypervisor = LibvirtHypervisor(server, logger: logger, firstRetry: firstRetry)
+        let hypervisor = LibvirtHypervisor(server, logger: logger, firstRetry: firstRetry, fence: fence)
         hypervisor.begin()
         return hypervisor
     }
@@ -47,11 +51,14 @@ final class LibvirtHypervisor: Hypervisor {
     let calls = BlockingCalls(maximumThreads: 8, maximumWaiting: 1_024)
     private let attempts = BlockingCalls(maximumThreads: 8, maximumWaiting: 8)
     private let address: String
+    /// Asked right before each call that changes something.
+    let fence: any ActionFence
     private let firstRetry: Duration
     private let logger: Logger
     private let sink: AsyncStream<HypervisorEvent>.Continuation
 
-    init(_ server: PhysicalServer, logger: Logger, firstRetry: Duration) {
+    init(_ server: PhysicalServer, logger: Logger, firstRetry: Duration, fence: any ActionFence) {
+        self.fence = fence
         host = server.id
         address = server.hypervisor
         self.firstRetry = firstRetry

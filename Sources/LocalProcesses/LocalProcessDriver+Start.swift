@@ -71,7 +71,7 @@ extension LocalProcessDriver {
         if let (controlGroup, entries) = makeControlGroup(marker, limits: limits) {
             defer { for entry in entries { Glibc.close(entry) } }
             do throws(SpawnFailure) {
-                return (try Spawning.spawn(plan, output: outputDescriptor, controlGroups: entries), controlGroup)
+                return (try permitted(plan, output: outputDescriptor, controlGroups: entries), controlGroup)
             } catch {
                 _ = controlGroup.remove()
                 guard error.stage == CLP_STAGE_CONTROL_GROUP else { throw error.refusal(of: plan) }
@@ -79,10 +79,24 @@ extension LocalProcessDriver {
             }
         }
         do throws(SpawnFailure) {
-            return (try Spawning.spawn(plan, output: outputDescriptor, controlGroups: []), nil)
+            return (try permitted(plan, output: outputDescriptor, controlGroups: []), nil)
         } catch {
             throw error.refusal(of: plan)
         }
+    }
+
+    /// Nothing is left to be done but to make the process.
+    private func permitted(
+        _ plan: LaunchPlan, output: Int32, controlGroups: [Int32]
+    ) throws(SpawnFailure) -> SpawnedProcess {
+        let fence = fence.withLock { $0 }
+        let process = try fence.perform { epoch throws(SpawnFailure) in
+            var plan = plan
+            if let epoch { plan.environment.append("\(InstanceMarker.epochName)=\(epoch)") }
+            return try Spawning.spawn(plan, output: output, controlGroups: controlGroups)
+        }
+        guard let process else { throw SpawnFailure(stage: CLP_STAGE_EXECUTE, code: 0, isForbidden: true) }
+        return process
     }
 
     /// Nil where no limits are asked for or they cannot be set; the latter is logged and does not keep the instance

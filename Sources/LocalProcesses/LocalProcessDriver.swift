@@ -73,6 +73,8 @@ public final class LocalProcessDriver: InstanceDriver {
     let controlGroups: ControlGroups?
     let controlGroupReason: String
     let logger: Logger
+    /// Asked right before a process is made.
+    let fence = Mutex<any ActionFence>(NoActionFence())
     let watcher: ExitWatcher
     let state = Mutex(State())
     /// Starts, stops, adoption and cleaning up, one after another.
@@ -100,6 +102,12 @@ public final class LocalProcessDriver: InstanceDriver {
         }
         scheduleRotation()
     }
+
+    /// Starts are asked of this fence from here on.
+    public func obey(_ fence: any ActionFence) { self.fence.withLock { $0 = fence } }
+
+    /// Ends every instance that this data directory has. For a standby: another control plane decides, and has its own.
+    public func endAll() async { _ = await adopt([], services: []) }
 
     deinit { watcher.close() }
 

@@ -24,6 +24,8 @@ package struct InstanceMarker: Hashable, Sendable {
     package static let incarnationName = "CLOUDWRIGHT_INCARNATION"
     package static let serviceName = "CLOUDWRIGHT_SERVICE"
     package static let portName = "CLOUDWRIGHT_PORT"
+    /// Of the lease that it was started under; for the instance and for people, no part of its identity.
+    package static let epochName = "CLOUDWRIGHT_EPOCH"
     static let prefix = "CLOUDWRIGHT_"
 
     package var cloud: String

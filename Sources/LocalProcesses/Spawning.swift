@@ -13,9 +13,15 @@ struct SpawnedProcess: Sendable {
 struct SpawnFailure: Error {
     var stage: clp_stage
     var code: Int32
+    /// Nothing was tried.
+    var isForbidden = false
 
     /// For people: what could not be done and how to mend it.
     func refusal(of plan: LaunchPlan) -> InstanceDriverError {
+        if isForbidden {
+            return InstanceDriverError(
+                .notPermitted, "\(plan.executable) was not started: the platform's lease does not last long enough")
+        }
         let reason = SystemFailure.text(ofError: code)
         switch stage {
         case CLP_STAGE_WORKING_DIRECTORY:

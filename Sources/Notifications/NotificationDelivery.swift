@@ -92,7 +92,7 @@ public final class NotificationDelivery: Notifier {
         let message = try WebhookMessage(notification, acceptLink: acceptLink, at: now())
         let secrets = try secretFile.map { file throws(DeliveryError) in try WebhookSecrets(file: file) }
         try WebhookTransfer(url: url).post(
-            message, headers: message.headers(signedWith: secrets), connectTimeout: limits.connectTimeout,
+            message.body, headers: message.headers(signedWith: secrets), connectTimeout: limits.connectTimeout,
             timeout: limits.webhookTimeout)
     }
 

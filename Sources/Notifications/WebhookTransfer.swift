@@ -8,7 +8,7 @@ struct WebhookTransfer {
     var url: String
 
     func post(
-        _ message: WebhookMessage, headers: [(name: String, value: String)], connectTimeout: TimeSpan,
+        _ body: Data, headers: [(name: String, value: String)], connectTimeout: TimeSpan,
         timeout: TimeSpan
     ) throws(DeliveryError) {
         guard url.utf8.allSatisfy({ (0x21...0x7E).contains($0) }),
@@ -25,7 +25,7 @@ struct WebhookTransfer {
         transfer.set(
             CURLOPT_HTTPHEADER,
             lines: headers.map { "\($0.name): \($0.value)" } + ["Content-Type: application/json", "Expect:"])
-        let outcome = message.body.withUnsafeBytes { bytes in
+        let outcome = body.withUnsafeBytes { bytes in
             transfer.set(CURLOPT_POSTFIELDS, bytes)
             return transfer.perform(connectTimeout: connectTimeout, timeout: timeout)
         }

@@ -19,7 +19,7 @@ extension RouteTable {
             refusals: [403]
         ) { try await $0.exportUsage($1) },
         Route(
-            name: "reportUsageEvents", method: .post, path: "/api/v1/usage-events", right: .operate,
+            name: "reportUsageEvents", method: .post, path: "/api/v1/usage-events", right: .report,
             summary:
                 "Takes what services have counted themselves, as CloudEvents 1.0: one, or a batch of 1000 at most.",
             body: Route.RequestBody(

@@ -5,10 +5,12 @@ import CloudPorts
 enum Right: String, Hashable, Sendable, CaseIterable {
     /// Nobody is asked who they are.
     case open
-    /// Any valid token; the role `consumer` sees what is its consumer's own.
+    /// Any valid token but a reporter's; the role `consumer` sees what is its consumer's own.
     case own
     /// Reads everything.
     case read
+    /// Reports use that was counted elsewhere.
+    case report
     /// Changes everything but administrators and credentials.
     case operate
     /// Everything.
@@ -16,8 +18,10 @@ enum Right: String, Hashable, Sendable, CaseIterable {
 
     func permits(_ role: Administrator.Role) -> Bool {
         switch self {
-        case .open, .own: true
-        case .read: role != .consumer
+        case .open: true
+        case .own: role != .reporter
+        case .read: role != .consumer && role != .reporter
+        case .report: role == .administrator || role == .operator || role == .reporter
         case .operate: role == .administrator || role == .operator
         case .administer: role == .administrator
         }

@@ -53,8 +53,10 @@ public final class PlatformProcess: Sendable {
     /// Starts the platform and returns once it serves.
     ///
     /// The administrator's token is made at the first start in a directory and kept there for the scenario.
+    /// - Parameter environment: added to this process's own.
     public static func start(
-        binary: URL, configuration: URL, directory: URL, limit: Duration = .seconds(30)
+        binary: URL, configuration: URL, directory: URL, environment: [String: String] = [:],
+        limit: Duration = .seconds(30)
     ) async throws -> PlatformProcess {
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         let announce = directory.appendingPathComponent("announce.json")
@@ -72,6 +74,7 @@ public final class PlatformProcess: Sendable {
             "serve", "-f", configuration.path, "--announce", announce.path, "--administrator-token-file", token.path,
         ]
         process.currentDirectoryURL = directory
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         process.standardOutput = log
         process.standardError = log

@@ -14,6 +14,7 @@ public final class SpoolDirectory: Sendable {
     /// Of the file that keeps other processes away; -1 once closed.
     private let lock: Mutex<Int32>
     private let table = SourceTable()
+    private let waiting = Atomic(false)
     private let synchroniser: Mutex<SpoolSynchroniser?>
 
     /// Creates the directory where it is missing (its parent must exist). Reads the newest segment of each source.
@@ -46,6 +47,13 @@ public final class SpoolDirectory: Sendable {
 
     /// By source, sorted.
     public var statistics: [SpoolStatistics] { all.map(\.statistics) }
+
+    /// Whether records wait here since they cannot be stored in the log database. Said by whoever moves them; read by
+    /// every loop for each login of a service that is not to be served then.
+    public var isStoreAway: Bool {
+        get { waiting.load(ordering: .relaxed) }
+        set { waiting.store(newValue, ordering: .relaxed) }
+    }
 
     /// Damage found since the last call.
     public func takeFaults() -> [SpoolFault] { all.flatMap { $0.takeFaults() } }

@@ -3,6 +3,7 @@ import CloudPorts
 import ControlPlane
 import Foundation
 import Glibc
+import LocalProcesses
 import LogDatabasePostgres
 import LogDatabaseSQLite
 import Logging
@@ -42,15 +43,19 @@ extension LogDatabaseSettings {
 
     /// The lease, where several platforms can share the log database; nil where they cannot. All but one of them wait
     /// here, before anything is written.
-    func heldLease(of database: any LogDatabase, logger: Logger) async throws -> LeaseKeeper? {
+    func heldLease(
+        of database: any LogDatabase, in data: DataDirectory, driver: LocalProcessDriver, logger: Logger
+    ) async throws -> LeaseKeeper? {
         guard case .postgres(_, let duration) = self, let lease = database as? any ControlLease else { return nil }
         let keeper = LeaseKeeper(
-            lease: lease, holder: "\(ProcessInfo.processInfo.hostName), process \(getpid())", duration: duration,
-            logger: logger,
+            lease: lease, place: "\(ProcessInfo.processInfo.hostName) \(data.path)", process: getpid(),
+            duration: duration, logger: logger,
             // What is in memory counts for nothing any more, and nothing of it may be carried out: an end in good order
             // would stop instances that are another's now. The next start is its standby.
             onLoss: { _exit(Self.supersededStatus) })
-        try await keeper.acquire()
+        driver.obey(keeper.fence)
+        // Whoever decides counts what ran here as ended and has replaced it.
+        try await keeper.acquire(onStandby: { await driver.endAll() })
         return keeper
     }
 

@@ -1,4 +1,3 @@
-import AuditMonitor
 import Bookkeeping
 import CloudModel
 import CloudPorts
@@ -24,6 +23,7 @@ struct PlatformOptions: Sendable {
     var announce: URL?
     var administratorTokenFile: URL?
     var drainLimit: TimeSpan
+    var adoptsKeys = false
 }
 
 /// The running platform: every room, built in the order of their dependence and ended in the opposite one.
@@ -47,7 +47,10 @@ struct Platform: Sendable {
         let clock = PlatformClock()
         let driver = try LocalProcessDriver(dataDirectory: data.path, logger: logger)
         let database = try await settings.logDatabase.open(in: data)
-        let lease = try await settings.logDatabase.heldLease(of: database, logger: logger)
+        let keys = SharedKeys(data, database, isShared: settings.logDatabase.kind == .postgres)
+        if !options.adoptsKeys { try await keys.check() }
+        let lease = try await settings.logDatabase.heldLease(
+            of: database, in: data, driver: driver, logger: logger)
         try await FirstAdministrator(database: database, tokenFile: options.administratorTokenFile)
             .create(at: clock.now())
         let tagKey = try KeyFile.key(at: data.url("audit-tag.key"))
@@ -57,23 +60,17 @@ struct Platform: Sendable {
         let sealer = LogSealer(
             database: database, signer: signer, witness: settings.witnessFile.map { URL(fileURLWithPath: $0) },
             now: { clock.now() }, logger: logger)
-        let watch = makeWatch(settings, database: database, clock: clock, logger: logger)
-        let reporter = LoginReporter(
-            database: database, period: settings.audit.report, now: { clock.now() }, logger: logger)
+        let audit = AuditAgents(settings, database: database, clock: clock, logger: logger)
         let budgetHealth = LateHealth()
         let controlPlane = ControlPlane(
             configuration: ControlPlane.Configuration(
                 lease: settings.instanceLease, seed: UInt64.random(in: 0...UInt64.max), cloud: settings.name),
-            ports: ControlPlane.Ports(
-                logDatabase: database, instances: driver, prober: HealthProbes(), dataPlane: gateway,
-                notifier: NotificationDelivery(relay: settings.mailRelay, logger: logger),
-                hypervisors: LibvirtProvider(logger: logger), fencing: FencingProgram(), lease: lease),
+            ports: makePorts(settings, database, driver, gateway, lease: lease, logger: logger),
             links: ChangeLinks(key: try KeyFile.key(at: data.url("change-link.key"))), clock: clock,
             healthOfAgents: {
-                [
-                    "usage-ingestion": ingestion.health, "seals": sealer.health, "audit-watch": watch.health,
-                    "login-reports": reporter.health, "budgets": budgetHealth.text,
-                ]
+                audit.health.merging([
+                    "usage-ingestion": ingestion.health, "seals": sealer.health, "budgets": budgetHealth.text,
+                ]) { $1 }
             }, logger: logger)
         let budgets = makeBudgetWatch(settings, controlPlane, sealer: sealer, clock: clock, logger: logger)
         budgetHealth.set { budgets.health }
@@ -93,6 +90,7 @@ struct Platform: Sendable {
             traffic: { gateway.trafficFigures },
             now: { clock.now() }, logger: logger)
 
+        try await keys.record(isForced: options.adoptsKeys)
         // Everything is built. What can fail for the operator's reasons (addresses in use) comes before anything acts.
         let serving = Task { try await server.run() }
         let address = try await server.boundEndpoint()
@@ -101,8 +99,7 @@ struct Platform: Sendable {
         try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
         let tasks = [
             Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
-            Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() },
-            Task { await budgets.run() },
+            Task { await sealer.run() }, Task { await audit.run() }, Task { await budgets.run() },
             Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
         try announce(options, gateway: gateway, administration: address, logger: logger)
@@ -145,14 +142,16 @@ struct Platform: Sendable {
             exhausted: { await controlPlane.submit(.quotasExhausted($0)) }, logger: logger)
     }
 
-    private static func makeWatch(
-        _ settings: PlatformSettings, database: any LogDatabase, clock: PlatformClock, logger: Logger
-    ) -> AuditWatch {
-        AuditWatch(
-            database: database,
-            settings: BruteForceDetector.Settings(
-                failures: settings.audit.alarmFailures, window: settings.audit.alarmWindow),
-            now: { clock.now() }, logger: logger)
+    private static func makePorts(
+        _ settings: PlatformSettings, _ database: any LogDatabase, _ driver: LocalProcessDriver, _ gateway: Gateway,
+        lease: LeaseKeeper?, logger: Logger
+    ) -> ControlPlane.Ports {
+        let fence: any ActionFence = lease?.fence ?? NoActionFence()
+        return ControlPlane.Ports(
+            logDatabase: database, instances: driver, prober: HealthProbes(), dataPlane: gateway,
+            notifier: NotificationDelivery(relay: settings.mailRelay, logger: logger),
+            hypervisors: LibvirtProvider(logger: logger, fence: fence), fencing: FencingProgram(permission: fence),
+            lease: lease)
     }
 
     private static func makeGateway(

@@ -23,6 +23,9 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Where to write the first administrator's token, mode 0600; without it, it is printed once.")
     var administratorTokenFile: String?
 
+    @Flag(help: "Make the data directory's key files those of the log database, though it knows others.")
+    var adoptKeys = false
+
     @Option(help: "How much is logged: trace, debug, info, notice, warning, error.")
     var logLevel: String = "info"
 
@@ -49,7 +52,7 @@ struct Serve: AsyncParsableCommand {
                 file: URL(fileURLWithPath: file),
                 announce: announce.map { URL(fileURLWithPath: $0) },
                 administratorTokenFile: administratorTokenFile.map { URL(fileURLWithPath: $0) },
-                drainLimit: .seconds(Int64(drainSeconds))),
+                drainLimit: .seconds(Int64(drainSeconds)), adoptsKeys: adoptKeys),
             logger: logger)
         let hangups = Hangups { platform.reload() }
         let signal = await TerminationSignals().next()

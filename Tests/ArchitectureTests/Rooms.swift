@@ -229,7 +229,7 @@ enum House {
         "AdministrationClient": ["AdministrationFixture"],
         // Bills are made of what a real log database holds.
         "Bookkeeping": ["GRDB", "LogDatabaseSQLite"],
-        "ControlPlane": ["LogDatabaseSQLite"],
+        "ControlPlane": ["LogDatabaseSQLite", "Notifications"],
         "Gateway": ["CTLSPeer"],
         "LogDatabasePostgres": ["LogDatabaseContract", "PostgresFixture"],
         "LogDatabaseSQLite": ["LogDatabaseContract"],

@@ -25,7 +25,11 @@ enum Full {
         instanceLease: .seconds(90), witnessFile: "/mnt/w",
         audit: AuditSettings(
             alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5),
-            report: .weekly), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)),
+            report: .weekly,
+            forward: [
+                AuditForwarding(name: "siem", target: .syslog(server: "[2001:db8::1]:601"), batch: 7),
+                AuditForwarding(name: "lake", target: .webhook(url: "https://h/p", tokenFile: "/etc/t")),
+            ]), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)),
         imageDirectory: "/srv/images")
 
     static let service = CloudService(
@@ -67,7 +71,9 @@ enum Full {
             initialBackoff: .milliseconds(10), maximumBackoff: .seconds(20), startTimeout: .seconds(31),
             breakerThreshold: 6, breakerPause: .seconds(7)),
         loginRules: [
-            LoginRule(method: "PUT", path: "/a/1", principal: .basicAuthorization, success: .status(201...204)),
+            LoginRule(
+                method: "PUT", path: "/a/1", principal: .basicAuthorization, success: .status(201...204),
+                whenUnauditable: .refuse),
             LoginRule(
                 path: "/a/2", principal: .form(field: "u", secret: "p"), success: .header(name: "x-ok", value: "1")),
             LoginRule(
@@ -333,6 +339,8 @@ enum Full {
         case "Cloud: spec.gateway.listeners[]", "Cloud: spec.gateway.listeners[].tls",
             "Cloud: spec.gateway.listeners[].tls.clientCertificates":
             return listener(title, value)
+        case "Cloud: spec.audit.forward[]":
+            return beside("spec: {audit: {forward: [{name: a, syslog: 'h:1'", value, "}]}}")
         case "Cloud: spec.smtp": return beside("spec: {smtp: {host: h, from: a@b.c", value, "}}")
         case "Cloud: spec.gateway.accessLog": return beside("spec: {gateway: {accessLog: {target: stdout", value, "}}}")
         case "CloudService: spec.tcp": return replace("tcp: {listen", "tcp: {\(value), listen")

@@ -62,6 +62,39 @@ extension GatewayTests {
             await fixture.stop()
         }
 
+        @Test func whileTheLogDatabaseIsAwayLoginsGoOnOrAreRefusedAsTheirRuleSays() async throws {
+            let origin = try TestOrigin.http { _ in TestAnswer(body: Array("done".utf8)) }
+            let fixture = try await GatewayFixture.serving(origin) { service in
+                service.loginRules = [
+                    LoginRule(path: "/login", principal: .form(field: "user", secret: "password")),
+                    LoginRule(
+                        path: "/vault", principal: .form(field: "user", secret: "password"), whenUnauditable: .refuse),
+                ]
+            }
+            try await blocking {
+                let client = try fixture.connect()
+                func post(_ path: String) throws -> TestResponse {
+                    let body = "user=eve&password=x"
+                    return try client.exchange(
+                        "POST \(path) HTTP/1.1\r\nhost: web\r\ncontent-length: \(body.utf8.count)\r\n\r\n\(body)")
+                }
+                #expect(try post("/vault").status == 200)
+                fixture.gateway.spool.isStoreAway = true
+                let refusal = try post("/vault")
+                #expect(refusal.status == 503)
+                #expect(String(decoding: refusal.body, as: UTF8.self).contains("unauditable"))
+                // Only what the rule names, and only where it says so.
+                #expect(try post("/login").status == 200)
+                #expect(try post("/else").status == 200)
+                fixture.gateway.spool.isStoreAway = false
+                #expect(try post("/vault").status == 200)
+                let events = try fixture.audits()
+                #expect(events.map(\.outcome) == [.success, .unknown, .success, .success])
+                #expect(events[1].reason.hasPrefix("refused-by-gateway"))
+            }
+            await fixture.stop()
+        }
+
         @Test func aLoginWithoutAnAnswerIsUnknown() async throws {
             let origin = try TestOrigin { connection, _ in _ = try TestRequest(from: connection) }
             let fixture = try await Self.fixture(origin)

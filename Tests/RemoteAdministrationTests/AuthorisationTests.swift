@@ -11,7 +11,7 @@ import Testing
         "whoAmI": "own", "reportUsage": "own", "listUsageRecords": "own", "getUsageRecord": "own",
         "listAuditEvents": "own", "exportAuditEvents": "own", "rankFailedLogins": "own", "listNotifications": "own",
         "eraseLogins": "administer", "verifyLogs": "read", "showVerificationKey": "read",
-        "listBudgets": "own", "exportUsage": "own", "reportUsageEvents": "operate", "listBills": "own",
+        "listBudgets": "own", "exportUsage": "own", "reportUsageEvents": "report", "listBills": "own",
         "getBill": "own", "getBillPage": "own", "exportBill": "own",
         "proveBill": "own",
         "reconcile": "own",
@@ -41,6 +41,7 @@ import Testing
 
     private static let allowed: [String: Set<Administrator.Role>] = [
         "own": [.administrator, .operator, .auditor, .consumer], "read": [.administrator, .operator, .auditor],
+        "report": [.administrator, .operator, .reporter],
         "operate": [.administrator, .operator], "administer": [.administrator],
     ]
 

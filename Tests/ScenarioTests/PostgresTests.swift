@@ -10,10 +10,13 @@ extension Scenarios {
     @Suite(.enabled(if: PostgresServer.isAvailable, "\(PostgresServer.obstacle ?? "")"))
     struct OnPostgres {
         /// A platform whose log database is on the server.
-        private func platform(on server: PostgresServer) async throws -> (ScenarioPlatform, database: String) {
+        private func platform(
+            on server: PostgresServer, _ change: (inout CloudService) -> Void = { _ in }
+        ) async throws -> (ScenarioPlatform, database: String) {
             let connection = try await server.makeDatabase()
             let own = try ScenarioPlatform { document in
                 document.configuration.services.removeAll { $0.id != "shop" }
+                change(&document.configuration.services[0])
                 document.configuration.failoverGroups.removeAll { $0.service != "shop" }
                 let data = URL(fileURLWithPath: document.settings.dataDirectory)
                 document.settings.logDatabase = .postgres(
@@ -66,6 +69,36 @@ extension Scenarios {
             }
             #expect(Set(stored).count == stored.count, "no record twice")
             #expect(wanted.count == ids.count, "no response twice")
+            #expect(await platform.stop() == 0)
+            try FileManager.default.removeItem(at: own.directory)
+            await server.remove()
+        }
+
+        @Test("while the server is away, logins whose rule says so are refused, and all else goes on")
+        func refusesUnaudited() async throws {
+            let server = try await PostgresServer.make()
+            try await server.start()
+            let (own, _) = try await platform(on: server) { shop in shop.loginRules[0].whenUnauditable = .refuse }
+            let platform = try await own.start()
+            let context = try await ScenarioContext(platform: platform)
+            _ = try await context.waitUntilUp(3, of: "shop")
+            @Sendable func logIn() async throws -> HTTPResponse {
+                try await context.call(
+                    nil, "shop", "/login", method: "POST", headers: [HTTPField("Content-Type", "application/json")],
+                    body: #"{"user": "alice", "password": "wonderland"}"#)
+            }
+            #expect(try await logIn().status == 200)
+            await server.stop(immediate: true)
+            let refusal = try await context.eventually("a refusal", within: .seconds(60)) {
+                let answer = try await logIn()
+                return answer.status == 200 ? nil : answer
+            }
+            #expect(refusal.status == 503 && refusal.text.contains("unauditable"), "\(refusal.text)")
+            #expect(try await context.call(nil, "shop", "/").status == 200)
+            try await server.start()
+            _ = try await context.eventually("a login again", within: .seconds(60)) {
+                try await logIn().status == 200 ? true : nil
+            }
             #expect(await platform.stop() == 0)
             try FileManager.default.removeItem(at: own.directory)
             await server.remove()

@@ -24,9 +24,9 @@ struct ScenarioPlatform {
         try ScenarioCloud.write(document, to: configuration)
     }
 
-    func start() async throws -> PlatformProcess {
+    func start(environment: [String: String] = [:]) async throws -> PlatformProcess {
         try await PlatformProcess.start(
-            binary: Programs.cloudwright, configuration: configuration, directory: directory)
+            binary: Programs.cloudwright, configuration: configuration, directory: directory, environment: environment)
     }
 
     /// Runs the body on a started platform, and stops and removes it whatever happens.

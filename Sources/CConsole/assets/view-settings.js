@@ -143,8 +143,8 @@ function create(ctx) {
   const consumerField = field(t("filter.consumer"), consumer);
   consumerField.hidden = true;
   let role = "operator";
-  const roles = choice(["administrator", "operator", "auditor", "consumer"], role, (word_) => word("role", word_),
-    (chosen) => {
+  const roles = choice(["administrator", "operator", "auditor", "consumer", "reporter"], role,
+    (word_) => word("role", word_), (chosen) => {
     role = chosen;
     consumerField.hidden = role !== "consumer";
   });

@@ -3,7 +3,6 @@ import AdministrationClient
 import ArgumentParser
 import CloudPorts
 import Foundation
-import LogDatabaseSQLite
 import MerkleLog
 import RemoteAdministration
 import SealedBooks
@@ -16,11 +15,14 @@ extension AuditCommand {
             abstract: "Find out whether a record of the books was changed, removed, inserted or moved.",
             discussion: """
                 Asks the server, which reads its logs anew. With --database it checks a copy of the log database \
-                itself and trusts the key alone: take the key (`cloudwright audit key`) once and keep it. A witness \
-                file (spec.witnessFile) also finds a history that was written anew together with its seals. Exits \
-                with 1 where something was altered.
+                itself and trusts the key alone; postgres:FILE names the file with the connection string of a \
+                PostgreSQL server that holds the copy. Take the key (`cloudwright audit key`) once and keep it. A \
+                witness file (spec.witnessFile) also finds a history that was written anew together with its seals. \
+                Exits with 1 where something was altered.
                 """)
-        @Option(help: ArgumentHelp("A copy of the log database, checked here.", valueName: "file"))
+        @Option(
+            help: ArgumentHelp(
+                "A copy of the log database, checked here: its file, or postgres:FILE.", valueName: "file"))
         var database: String?
         @Option(help: ArgumentHelp("A file with the public key of the seals; with --database.", valueName: "file"))
         var keyFile: String?
@@ -51,10 +53,9 @@ extension AuditCommand {
         private static func verify(database path: String, keyFile: String, witness: String?) async throws
             -> [API.LogIntegrity]
         {
-            try AuditorFiles.checkDatabase(path)
             let verifier = try AuditorFiles.key(keyFile)
             let notes = try AuditorFiles.notes(witness)
-            let database = try SQLiteLogDatabase(path: path)
+            let database = try await AuditorFiles.database(path)
             let verification = try LogVerification(of: database, verifier: verifier, witnessed: notes)
             let findings = try await verification.run()
             await database.close()

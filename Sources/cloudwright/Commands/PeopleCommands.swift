@@ -128,10 +128,11 @@ struct AdministratorCommand: AsyncParsableCommand {
             abstract: "Make an administrator; its token is printed this once.",
             discussion: """
                 administrator: everything. operator: everything but administrators and keys. auditor: reads \
-                everything. consumer: reads what is its consumer's own (--consumer).
+                everything. consumer: reads what is its consumer's own (--consumer). reporter: reports what a \
+                service has counted itself, and nothing else.
                 """)
         @Argument(help: "The name: lower-case letters, digits and hyphens.") var name: String
-        @Option(help: "administrator, operator, auditor or consumer.") var role: API.Role
+        @Option(help: "administrator, operator, auditor, consumer or reporter.") var role: API.Role
         @Option(help: "For the role consumer: whom the token speaks for.") var consumer: String?
         @OptionGroup var expiry: ExpiryOptions
         @OptionGroup var options: GlobalOptions

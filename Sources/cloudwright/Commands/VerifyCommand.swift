@@ -2,6 +2,7 @@ import ArgumentParser
 import Bookkeeping
 import CloudPorts
 import Foundation
+import LogDatabasePostgres
 import LogDatabaseSQLite
 import MerkleLog
 import SealedBooks
@@ -16,6 +17,18 @@ enum AuditorFiles {
     static func notes(_ path: String?) throws -> [String] {
         guard let path else { return [] }
         return LogVerification.notes(in: try text(of: path, remedy: "give the file that spec.witnessFile names"))
+    }
+
+    /// A copy of the log database: a file, or `postgres:FILE`, whose content says how to connect to a server that holds
+    /// a restored backup or a replica's copy.
+    static func database(_ name: String) async throws -> any LogDatabase {
+        if name.hasPrefix("postgres:") {
+            return try await PostgresLogDatabase.open(
+                PostgresConnectionSettings(file: String(name.dropFirst("postgres:".count))))
+        }
+        let path = name.hasPrefix("sqlite:") ? String(name.dropFirst("sqlite:".count)) : name
+        try checkDatabase(path)
+        return try SQLiteLogDatabase(path: path)
     }
 
     static func checkDatabase(_ path: String) throws {
@@ -50,7 +63,8 @@ struct Verify: AsyncParsableCommand {
     @Argument(help: "What `cloudwright bill export --format proof` printed.") var file: String
     @Option(help: ArgumentHelp("A file with the public key of the seals.", valueName: "file")) var keyFile: String
     @Option(help: ArgumentHelp("Checkpoints that were kept elsewhere.", valueName: "file")) var witness: String?
-    @Option(help: ArgumentHelp("A copy of the log database.", valueName: "file")) var logDatabase: String?
+    @Option(help: ArgumentHelp("A copy of the log database: its file, or postgres:FILE.", valueName: "file"))
+    var logDatabase: String?
     @Flag(help: "Print the checks as JSON.") var json = false
 
     func run() async throws {
@@ -58,11 +72,8 @@ struct Verify: AsyncParsableCommand {
             of: file, remedy: "give what `cloudwright bill export --format proof` printed")
         let verifier = try AuditorFiles.key(keyFile)
         let notes = try AuditorFiles.notes(witness)
-        var database: SQLiteLogDatabase?
-        if let logDatabase {
-            try AuditorFiles.checkDatabase(logDatabase)
-            database = try SQLiteLogDatabase(path: logDatabase)
-        }
+        var database: (any LogDatabase)?
+        if let logDatabase { database = try await AuditorFiles.database(logDatabase) }
         let verification = try BillVerification(
             Array(content), verifier: verifier, witnessed: notes, database: database)
         let checks = try await verification.run()
