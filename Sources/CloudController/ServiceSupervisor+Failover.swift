@@ -151,8 +151,6 @@ extension ServiceSupervisor {
 
     /// A failed implementation of a group with cold standbys stays where it is until it is needed.
     mutating func becomeIdle(_ index: Int, _ context: inout StepContext) {
-        // On trial it has no answer to give any more: another may be tried.
-        breaker.forget(members[index].id)
         members[index].instance.phase = .requested
         members[index].instance.operational = .checking
         members[index].startDueAt = nil
