@@ -13,6 +13,7 @@ extension PlatformSettings {
         mailRelay?.check(&collector)
         audit.check(&collector)
         logDatabase.check(&collector)
+        traces?.check(&collector, "spec.telemetry.traces")
     }
 
     private func checkListeners(_ collector: inout FaultCollector) {

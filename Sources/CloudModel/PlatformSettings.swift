@@ -17,12 +17,15 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
     public var witnessFile: String?
     public var audit: AuditSettings
     public var logDatabase: LogDatabaseSettings
+    /// Spans of requests and operations; nil for none.
+    public var traces: TraceSettings?
 
     public init(
         name: String, dataDirectory: String = "/var/lib/cloudwright", gateway: GatewaySettings = .init(),
         administration: Endpoint = Endpoint(address: "127.0.0.1", port: 8081), mailRelay: MailRelay? = nil,
         instanceLease: TimeSpan = .seconds(60), witnessFile: String? = nil,
-        audit: AuditSettings = AuditSettings(), logDatabase: LogDatabaseSettings = .sqlite
+        audit: AuditSettings = AuditSettings(), logDatabase: LogDatabaseSettings = .sqlite,
+        traces: TraceSettings? = nil
     ) {
         self.name = name
         self.dataDirectory = dataDirectory
@@ -33,6 +36,7 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
         self.witnessFile = witnessFile
         self.audit = audit
         self.logDatabase = logDatabase
+        self.traces = traces
     }
 }
 

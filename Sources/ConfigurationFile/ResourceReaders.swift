@@ -19,7 +19,8 @@ struct CloudReader {
                 accessLog: gateway.flatMap(accessLog)),
             administration: administration?.endpoint("address") ?? defaults.administration, mailRelay: mailRelay(),
             instanceLease: spec.duration("instanceLease") ?? defaults.instanceLease,
-            witnessFile: spec.text("witnessFile"), audit: audit(), logDatabase: logDatabase())
+            witnessFile: spec.text("witnessFile"), audit: audit(), logDatabase: logDatabase(),
+            traces: spec.subsection("telemetry", ConfigurationSchema.telemetry).flatMap(traces))
     }
 
     private func logDatabase() -> LogDatabaseSettings {
@@ -38,6 +39,16 @@ struct CloudReader {
             return .postgres(
                 connectionFile: file ?? "/", lease: section.duration("lease") ?? LogDatabaseSettings.usualLease)
         }
+    }
+
+    private func traces(_ telemetry: SectionReader) -> TraceSettings? {
+        guard let section = telemetry.subsection("traces", ConfigurationSchema.traces),
+            let endpoint = section.requiredText(
+                "endpoint", remedy: "name the collector: endpoint: http://127.0.0.1:4318")
+        else { return nil }
+        return TraceSettings(
+            endpoint: endpoint, headersFile: section.text("headersFile"),
+            ratio: section.decimal("ratio") ?? TraceSettings.usualRatio)
     }
 
     private func audit() -> AuditSettings {

@@ -57,6 +57,7 @@ struct Platform: Sendable {
             database: database, signer: signer, witness: settings.witnessFile.map { URL(fileURLWithPath: $0) },
             now: { clock.now() }, logger: logger)
         let watch = makeWatch(settings, database: database, clock: clock, logger: logger)
+        let traces = try TracePath(settings, gateway: gateway, database: database, clock: clock, logger: logger)
         let reporter = LoginReporter(
             database: database, period: settings.audit.report, now: { clock.now() }, logger: logger)
         let budgetHealth = LateHealth()
@@ -86,11 +87,10 @@ struct Platform: Sendable {
             metrics: {
                 PlatformMetrics(
                     gateway: gateway.statistics, traffic: gateway.trafficFigures, spool: gateway.spool,
-                    ingestion: ingestion
+                    ingestion: ingestion, traces: traces?.totals
                 ).text
             },
-            traffic: { gateway.trafficFigures },
-            now: { clock.now() }, logger: logger)
+            traffic: { gateway.trafficFigures }, now: { clock.now() }, logger: logger)
 
         // Everything is built. What can fail for the operator's reasons (addresses in use) comes before anything acts.
         let serving = Task { try await server.run() }
@@ -98,12 +98,13 @@ struct Platform: Sendable {
         try gateway.start(highWaterMarks: try await highWaterMarks(of: gateway, in: database))
         try await controlPlane.recover()
         try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
-        let tasks = [
-            Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
-            Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() },
-            Task { await budgets.run() },
-            Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
-        ]
+        let tasks =
+            [
+                Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
+                Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() },
+                Task { await budgets.run() },
+                Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
+            ] + (traces.map { traces in [Task { await traces.run() }] } ?? [])
         try announce(options, gateway: gateway, administration: address, logger: logger)
         return Platform(
             options: options, database: database, gateway: gateway, ingestion: ingestion, sealer: sealer,
@@ -165,7 +166,7 @@ struct Platform: Sendable {
                 http2: HTTP2Settings(
                     isEnabled: settings.gateway.http2Streams > 0,
                     maximumStreams: max(1, settings.gateway.http2Streams)),
-                accessLog: settings.gateway.accessLog),
+                accessLog: settings.gateway.accessLog, traces: settings.traces),
             logger: logger)
     }
 

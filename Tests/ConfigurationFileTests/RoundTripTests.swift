@@ -25,7 +25,9 @@ enum Full {
         instanceLease: .seconds(90), witnessFile: "/mnt/w",
         audit: AuditSettings(
             alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5),
-            report: .weekly), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)))
+            report: .weekly), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)),
+        traces: TraceSettings(
+            endpoint: "https://collector:4318", headersFile: "/etc/otlp", ratio: ExactDecimal("0.25") ?? .zero))
 
     static let service = CloudService(
         id: "web", owner: "acme", routes: [Route(host: "*.example.org", pathPrefix: "/a"), Route(pathPrefix: "/b")],
@@ -306,12 +308,14 @@ enum Full {
         switch title {
         case "Cloud: spec": return replace("spec: {}", "spec: {\(value)}")
         case "Cloud: spec.gateway", "Cloud: spec.administration", "Cloud: spec.audit", "Cloud: spec.rebalancing",
-            "Cloud: spec.logDatabase":
+            "Cloud: spec.logDatabase", "Cloud: spec.telemetry":
             return replace("spec: {}", "spec: {\(title.dropFirst(12)): {\(value)}}")
         case "Cloud: spec.gateway.listeners[]", "Cloud: spec.gateway.listeners[].tls",
             "Cloud: spec.gateway.listeners[].tls.clientCertificates":
             return listener(title, value)
         case "Cloud: spec.smtp": return beside("spec: {smtp: {host: h, from: a@b.c", value, "}}")
+        case "Cloud: spec.telemetry.traces":
+            return beside("spec: {telemetry: {traces: {endpoint: \"http://c\"", value, "}}}")
         case "Cloud: spec.gateway.accessLog": return beside("spec: {gateway: {accessLog: {target: stdout", value, "}}}")
         case "CloudService: spec.virtualServer":
             return replace("virtualServer: {memory", "virtualServer: {\(value), memory")
