@@ -116,7 +116,8 @@ private struct Span: Encodable, Sendable {
         startTimeUnixNano = Self.nanoseconds(span.start)
         endTimeUnixNano = Self.nanoseconds(max(span.start, span.end))
         attributes = span.attributes.map { KeyValue($0.key, $0.value) }
-        links = span.links.isEmpty
+        links =
+            span.links.isEmpty
             ? nil
             : span.links.map {
                 Link(

@@ -17,6 +17,12 @@ public final class TraceExporter: Sendable {
         public var failed: UInt64 = 0
         /// Requests and operations that found no room before.
         public var dropped: UInt64 = 0
+
+        public init(exported: UInt64 = 0, failed: UInt64 = 0, dropped: UInt64 = 0) {
+            self.exported = exported
+            self.failed = failed
+            self.dropped = dropped
+        }
     }
 
     /// Spans in one request to the collector.

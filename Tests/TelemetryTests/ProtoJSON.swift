@@ -3,7 +3,7 @@ import Foundation
 /// The messages of opentelemetry-proto (trace/v1, common/v1, resource/v1) as a table, and what JSON each field is by
 /// Protocol Buffers' mapping with OTLP's exceptions. Written from the specification, not from the encoder.
 enum ProtoJSON {
-    private indirect enum Kind {
+    private indirect enum Kind: Sendable {
         case text
         /// uint64, fixed64, int64: decimal text.
         case wide
