@@ -132,8 +132,8 @@ extension ConfigurationSchema {
                 "The file with header fields for the collector, one `Name: value` a line, mode 0600."),
             Field(
                 "ratio", "decimal", "0.01",
-                "The part of the requests that is traced, 0 to 1, of those that come without `traceparent`; with it the "
-                    + "consumer's decision holds. Operations always are."),
+                "The part of the requests that is traced, 0 to 1, of those that come without `traceparent`; with it "
+                    + "the consumer's decision holds. Operations always are."),
         ])
 
     static let logDatabase = Section(

@@ -1,8 +1,8 @@
 public import CloudModel
 
-/// Makes spans of the event log: a run of a mechanism (scaling, a failover, a migration) is a trace of its own, with its
-/// steps as children, and so is an operation, with links to the runs that it brought about. Ids are derived from the
-/// run's and the operation's names, so that the same log gives the same traces.
+/// Makes spans of the event log: a run of a mechanism (scaling, a failover, a migration) is a trace of its own, with
+/// its steps as children, and so is an operation, with links to the runs that it brought about. Ids are derived from
+/// the run's and the operation's names, so that the same log gives the same traces.
 package struct TimelineSpans: Sendable {
     /// A run that is still going on.
     private struct Run: Sendable {

@@ -2,7 +2,8 @@ public import CloudModel
 public import Foundation
 
 /// An `ExportTraceServiceRequest` of opentelemetry-proto (version 1) in its JSON form: Protocol Buffers' JSON mapping
-/// (names in lower camel case, 64-bit integers as text) with OTLP's own exceptions (ids in hex, enumerations as numbers).
+/// (names in lower camel case, 64-bit integers as text) with OTLP's own exceptions (ids in hex, enumerations as
+/// numbers).
 public struct TraceDocument: Encodable, Sendable {
     /// Who sends.
     public struct Resource: Hashable, Sendable {

@@ -98,13 +98,12 @@ struct Platform: Sendable {
         try gateway.start(highWaterMarks: try await highWaterMarks(of: gateway, in: database))
         try await controlPlane.recover()
         try await declared.applyIfChanged(to: controlPlane, database: database, logger: logger)
-        let tasks =
-            [
-                Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
-                Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() },
-                Task { await budgets.run() },
-                Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
-            ] + (traces.map { traces in [Task { await traces.run() }] } ?? [])
+        let tasks = [
+            Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
+            Task { await sealer.run() }, Task { await watch.run() }, Task { await reporter.run() },
+            Task { await budgets.run() }, Task { if let traces { await traces.run() } },
+            Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
+        ]
         try announce(options, gateway: gateway, administration: address, logger: logger)
         return Platform(
             options: options, database: database, gateway: gateway, ingestion: ingestion, sealer: sealer,
