@@ -96,6 +96,8 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         room("Notifications", ["CCurl", "CloudModel", "CloudPorts", crypto, logging]),
 
+        // Spans to a collector.
+        room("Telemetry", ["CloudModel", "CloudPorts", logging]),
         .systemLibrary(name: "CArgon2", pkgConfig: "libargon2", providers: [.apt(["libargon2-dev"])]),
         room("Passwords", ["CArgon2"]),
 
@@ -135,7 +137,7 @@ let package = Package(
                 "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "MerkleLog",
                 "Notifications",
                 "RemoteAdministration",
-                "ScalingListener", "ScalingReplay", "SealedBooks", "SimulatedCloud", "Spool",
+                "ScalingListener", "ScalingReplay", "SealedBooks", "SimulatedCloud", "Spool", "Telemetry",
                 argumentParser, logging, yams,
             ]),
         program("sample-service", "SampleService", [nio, nioPosix, nioHTTP1, nioWebSocket]),
@@ -197,6 +199,7 @@ let package = Package(
                 "Bookkeeping", "CloudModel", "CloudPorts", "LogDatabaseSQLite", "MerkleLog", "PayPerUse",
                 "SealedBooks", grdb, logging,
             ]),
+        tests("TelemetryTests", ["Telemetry", "CloudModel", "CloudPorts", logging]),
         tests("NotificationsTests", ["Notifications", "CloudModel", "CloudPorts", crypto, logging]),
         tests(
             "ControlPlaneTests",

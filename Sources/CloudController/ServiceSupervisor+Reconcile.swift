@@ -272,7 +272,9 @@ extension ServiceSupervisor {
     }
 
     /// A standby that is up already takes the place of an active instance that is about to be restarted.
-    private mutating func swapRoles(_ active: Int, _ context: inout StepContext) -> Bool {
+    private mutating func swapRoles(
+        _ active: Int, because why: String = "which is replaced", _ context: inout StepContext
+    ) -> Bool {
         guard
             let standby = members.indices.first(where: {
                 members[$0].instance.role == .standby && members[$0].isUp && members[$0].condition == .up
@@ -286,7 +288,7 @@ extension ServiceSupervisor {
         members[standby].instance.upSince = context.now
         context.record(
             "standby.activated", service: id, instance: members[standby].id,
-            "standby \(members[standby].id) takes over from \(members[active].id), which is replaced")
+            "standby \(members[standby].id) takes over from \(members[active].id), \(why)")
         return true
     }
 
@@ -332,6 +334,18 @@ extension ServiceSupervisor {
         }
         promote(&context)
         demoteEndpoints()
+        passOver(&context)
+    }
+
+    /// In an active-passive group an address that was down before it could fail (when the platform or the group began)
+    /// gives its place to a standby that is up.
+    private mutating func passOver(_ context: inout StepContext) {
+        guard group.mode == .activePassive else { return }
+        for index in members.indices {
+            let member = members[index].instance
+            guard member.role == .active, member.operational == .down, members[index].heldSince == nil else { continue }
+            guard swapRoles(index, because: "which does not pass its checks", &context) else { return }
+        }
     }
 
     private mutating func addEndpoint(

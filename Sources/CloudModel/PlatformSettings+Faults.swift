@@ -14,6 +14,7 @@ extension PlatformSettings {
         mailRelay?.check(&collector)
         audit.check(&collector)
         logDatabase.check(&collector)
+        traces?.check(&collector, "spec.telemetry.traces")
     }
 
     /// What the platform itself listens on, and where the configuration says so.

@@ -19,13 +19,16 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
     public var logDatabase: LogDatabaseSettings
     /// Where imported images are kept, which the hosts see under the same path; nil: none are imported.
     public var imageDirectory: String?
+    /// Spans of requests and operations; nil for none.
+    public var traces: TraceSettings?
 
     public init(
         name: String, dataDirectory: String = "/var/lib/cloudwright", gateway: GatewaySettings = .init(),
         administration: Endpoint = Endpoint(address: "127.0.0.1", port: 8081), mailRelay: MailRelay? = nil,
         instanceLease: TimeSpan = .seconds(60), witnessFile: String? = nil,
         audit: AuditSettings = AuditSettings(), logDatabase: LogDatabaseSettings = .sqlite,
-        imageDirectory: String? = nil
+        imageDirectory: String? = nil,
+        traces: TraceSettings? = nil
     ) {
         self.name = name
         self.dataDirectory = dataDirectory
@@ -37,6 +40,7 @@ public struct PlatformSettings: Codable, Hashable, Sendable {
         self.audit = audit
         self.logDatabase = logDatabase
         self.imageDirectory = imageDirectory
+        self.traces = traces
     }
 }
 

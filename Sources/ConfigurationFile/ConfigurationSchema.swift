@@ -93,6 +93,7 @@ extension ConfigurationSchema {
     static let cloudSections =
         [cloud, gateway, accessLog, listener, listenerTLS, certificate, clientCertificates]
         + [administration, smtp, rebalancing, channel, webhook, audit, auditForwarding, auditWebhook, logDatabase]
+        + [telemetry, traces]
 
     static let cloud = Section(
         title: "Cloud: spec",
@@ -117,6 +118,26 @@ extension ConfigurationSchema {
                 "Where imported images are kept; the hosts see it under the same path. Without it none are imported."),
             Field("audit", "mapping", none, "What is made of logins."),
             Field("logDatabase", "mapping", none, "Where the log database is; without it in the data directory."),
+            Field("telemetry", "mapping", none, "What is sent to OpenTelemetry collectors; without it nothing."),
+        ])
+
+    static let telemetry = Section(
+        title: "Cloud: spec.telemetry",
+        fields: [Field("traces", "mapping", none, "Spans of requests and operations; without it there are none.")])
+
+    static let traces = Section(
+        title: "Cloud: spec.telemetry.traces",
+        fields: [
+            Field(
+                "endpoint", "http or https URL", required,
+                "The collector's base URL. OTLP over HTTP, as JSON, is posted to `/v1/traces` below it."),
+            Field(
+                "headersFile", "absolute path", none,
+                "The file with header fields for the collector, one `Name: value` a line, mode 0600."),
+            Field(
+                "ratio", "decimal", "0.01",
+                "The part of the requests that is traced, 0 to 1, of those that come without `traceparent`; with it "
+                    + "the consumer's decision holds. Operations always are."),
         ])
 
     static let logDatabase = Section(

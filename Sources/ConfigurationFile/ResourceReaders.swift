@@ -20,7 +20,8 @@ struct CloudReader {
             administration: administration?.endpoint("address") ?? defaults.administration, mailRelay: mailRelay(),
             instanceLease: spec.duration("instanceLease") ?? defaults.instanceLease,
             witnessFile: spec.text("witnessFile"), audit: audit(), logDatabase: logDatabase(),
-            imageDirectory: spec.text("imageDirectory"))
+            imageDirectory: spec.text("imageDirectory"),
+            traces: spec.subsection("telemetry", ConfigurationSchema.telemetry).flatMap(traces))
     }
 
     private func logDatabase() -> LogDatabaseSettings {
@@ -39,6 +40,16 @@ struct CloudReader {
             return .postgres(
                 connectionFile: file ?? "/", lease: section.duration("lease") ?? LogDatabaseSettings.usualLease)
         }
+    }
+
+    private func traces(_ telemetry: SectionReader) -> TraceSettings? {
+        guard let section = telemetry.subsection("traces", ConfigurationSchema.traces),
+            let endpoint = section.requiredText(
+                "endpoint", remedy: "name the collector: endpoint: http://127.0.0.1:4318")
+        else { return nil }
+        return TraceSettings(
+            endpoint: endpoint, headersFile: section.text("headersFile"),
+            ratio: section.decimal("ratio") ?? TraceSettings.usualRatio)
     }
 
     private func audit() -> AuditSettings {

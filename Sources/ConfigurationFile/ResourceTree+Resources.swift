@@ -38,6 +38,15 @@ extension ResourceTree {
                 database.add("lease", lease, default: LogDatabaseSettings.usualLease)
             }
         }
+        if let traces = settings.traces {
+            spec.add("telemetry") { telemetry in
+                telemetry.add("traces") { section in
+                    section.add("endpoint", text: traces.endpoint)
+                    section.add("headersFile", text: traces.headersFile)
+                    section.add("ratio", traces.ratio, default: TraceSettings.usualRatio) { .plain($0.description) }
+                }
+            }
+        }
         spec.add("audit") { audit in
             audit.add("alarmFailures", settings.audit.alarmFailures, default: usual.audit.alarmFailures)
             audit.add("alarmWindow", settings.audit.alarmWindow, default: usual.audit.alarmWindow)

@@ -9,20 +9,18 @@ struct LoopAccessLog {
     /// Keeps the ring.
     let log: AccessLog
     let ring: AccessLogRing
-    let notes: AccessNotes
 
-    init(_ log: AccessLog, loop: Int, connections: Int) throws(GatewayError) {
+    init(_ log: AccessLog, loop: Int) {
         self.log = log
         ring = log.rings[loop]
-        notes = try AccessNotes(connections: connections)
     }
 }
 
 extension EventLoop {
-    /// Keeps of the head what the log will say when the request has ended. Never the query.
+    /// Keeps of the head what the log and the traces will say when the request has ended. Never the query.
     @inline(__always)
     func noteHead(_ client: Client, _ parser: UnsafeMutablePointer<RequestHead>, _ head: UnsafeRawBufferPointer) {
-        guard accessLog != nil else { return }
+        guard notes != nil else { return }
         writeNote(client, parser, head)
     }
 
@@ -31,7 +29,7 @@ extension EventLoop {
         _ client: Client, _ parser: UnsafeMutablePointer<RequestHead>, _ head: UnsafeRawBufferPointer
     ) {
         let nothing = UnsafeRawBufferPointer(start: nil, count: 0)
-        accessLog?.notes.write(index(of: client)) { text in
+        notes?.write(index(of: client)) { text in
             switch text {
             case .method: parser.pointee.methodRange.octets(in: head)
             case .host: parser.pointee.authority.map { $0.whole.octets(in: head) } ?? nothing
@@ -42,12 +40,21 @@ extension EventLoop {
             }
         }
         client.pointee.exchange.flags.insert(.noted)
+        beginTrace(client, parser, head)
+    }
+
+    /// The request has ended: what the log and the traces say of it.
+    @inline(__always)
+    func observe(_ client: Client, _ outcome: RequestOutcome, bytesOut: UInt64) {
+        guard notes != nil else { return }
+        logAccess(client, outcome, bytesOut: bytesOut)
+        if client.pointee.exchange.flags.contains(.sampled) { recordTrace(client, outcome, bytesOut: bytesOut) }
     }
 
     /// Puts the request into the log, if it is one of those that are. Answers of 500 and more always are, unless the
     /// service logs nothing at all.
     @inline(__always)
-    func logAccess(_ client: Client, _ outcome: RequestOutcome, bytesOut: UInt64) {
+    private func logAccess(_ client: Client, _ outcome: RequestOutcome, bytesOut: UInt64) {
         guard accessLog != nil else { return }
         let oneIn = client.pointee.exchange.service?.pointee.settings.accessLogOneIn ?? 1
         guard oneIn > 0 else { return }
@@ -59,6 +66,16 @@ extension EventLoop {
 
     @inline(never)
     private func appendAccess(_ client: Client, _ outcome: RequestOutcome, bytesOut: UInt64, sampledOneIn: UInt32) {
+        accessLog?.ring.append(atMost: AccessRecord.limit) { place in
+            writeRecord(client, outcome, bytesOut: bytesOut, sampledOneIn: sampledOneIn, to: place)
+        }
+    }
+
+    /// Writes the request's record, at most `AccessRecord.limit` octets; gives back how many.
+    func writeRecord(
+        _ client: Client, _ outcome: RequestOutcome, bytesOut: UInt64, sampledOneIn: UInt32,
+        to place: UnsafeMutableRawPointer
+    ) -> Int {
         let exchange = client.pointee.exchange
         let hasHead = exchange.flags.contains(.noted)
         let forwarded = exchange.forwardedAt != .epoch
@@ -72,25 +89,23 @@ extension EventLoop {
             bytesIn: exchange.bytesIn, bytesOut: bytesOut, sampledOneIn: sampledOneIn, status: exchange.status,
             outcome: outcome, isHTTP10: exchange.flags.contains(.clientIsHTTP10),
             lengths: AccessRecord.InlineLengths())
-        accessLog?.ring.append(atMost: AccessRecord.limit) { place in
-            var end = MemoryLayout<AccessRecord.Figures>.stride
-            func add(_ text: AccessRecord.Text, _ bytes: UnsafeRawBufferPointer) {
-                let count = min(bytes.count, text.limit)
-                if count > 0, let base = bytes.baseAddress { (place + end).copyMemory(from: base, byteCount: count) }
-                figures.lengths[text] = count
-                end += count
-            }
-            add(.client, client.pointee.peerAddress)
-            if let service = exchange.service {
-                add(.consumer, state.pointee.names._withUnsafeGuaranteedRef { $0.entry(exchange.consumer).name })
-                add(.service, service.pointee.name)
-                if let instance = servingInstance(client, service) {
-                    add(.instance, UnsafeRawBufferPointer(instance.pointee.name))
-                }
-            }
-            if hasHead { end += accessLog?.notes.copy(index(of: client), to: place + end, &figures.lengths) ?? 0 }
-            place.storeBytes(of: figures, as: AccessRecord.Figures.self)
-            return end
+        var end = MemoryLayout<AccessRecord.Figures>.stride
+        func add(_ text: AccessRecord.Text, _ bytes: UnsafeRawBufferPointer) {
+            let count = min(bytes.count, text.limit)
+            if count > 0, let base = bytes.baseAddress { (place + end).copyMemory(from: base, byteCount: count) }
+            figures.lengths[text] = count
+            end += count
         }
+        add(.client, client.pointee.peerAddress)
+        if let service = exchange.service {
+            add(.consumer, state.pointee.names._withUnsafeGuaranteedRef { $0.entry(exchange.consumer).name })
+            add(.service, service.pointee.name)
+            if let instance = servingInstance(client, service) {
+                add(.instance, UnsafeRawBufferPointer(instance.pointee.name))
+            }
+        }
+        if hasHead { end += notes?.copy(index(of: client), to: place + end, &figures.lengths) ?? 0 }
+        place.storeBytes(of: figures, as: AccessRecord.Figures.self)
+        return end
     }
 }

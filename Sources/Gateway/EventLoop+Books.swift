@@ -18,7 +18,7 @@ extension EventLoop {
         let bytesOut = client.pointee.exchange.bytesOut &+ UInt64(pending)
         counters.add(.bytesIn, client.pointee.exchange.bytesIn)
         counters.add(.bytesOut, bytesOut)
-        logAccess(client, outcome, bytesOut: bytesOut)
+        observe(client, outcome, bytesOut: bytesOut)
         guard let service = client.pointee.exchange.service, flags.contains(.billable) else { return }
         count(client.pointee.exchange.status, outcome, service.pointee.number)
         let completedAt = state.pointee.clock.timestamp

@@ -38,6 +38,9 @@ final class EventLoop: @unchecked Sendable {
     let consumerCache: ConsumerCache
     let audits: AuditTaps
     let accessLog: LoopAccessLog?
+    let traces: LoopTraces?
+    /// What heads said, where something is made of it when their requests have ended.
+    let notes: AccessNotes?
     let listeners: [LoopListener]
     let http2: HTTP2State
     /// Room for a head, a path or an answer while it is being written.
@@ -54,7 +57,7 @@ final class EventLoop: @unchecked Sendable {
     init(
         index: Int, configuration: GatewayConfiguration, mailbox: Mailbox<LoopMessage>, listeners: [LoopListener],
         tlsContexts: [TLSContext?], snapshot: CompiledSnapshot, spool: SpoolWriter, audits: AuditTaps,
-        reports: LoopReports, accessLog: LoopAccessLog?, logger: Logger
+        reports: LoopReports, accessLog: LoopAccessLog?, traces: LoopTraces?, notes: AccessNotes?, logger: Logger
     ) throws(GatewayError) {
         self.index = index
         self.configuration = configuration
@@ -63,6 +66,8 @@ final class EventLoop: @unchecked Sendable {
         self.spool = spool
         self.audits = audits
         self.accessLog = accessLog
+        self.traces = traces
+        self.notes = notes
         self.reports = reports
         self.logger = logger
         let limits = configuration.limits
@@ -98,7 +103,8 @@ final class EventLoop: @unchecked Sendable {
         buffers.deallocate()
         timers.deallocate()
         http2.deallocate()
-        accessLog?.notes.deallocate()
+        traces?.deallocate()
+        notes?.deallocate()
         counters.deallocate()
         for service in state.pointee.servicesByNumber {
             service?.pointee.deallocate()

@@ -49,6 +49,9 @@ struct Exchange {
         static let refused = Flags(rawValue: 1 << 22)
         /// The instance takes no more of the request, or answered before it had all: nothing more is sent to it.
         static let requestCut = Flags(rawValue: 1 << 23)
+        /// The loop knows which trace it belongs to; of `sampled` ones spans are made.
+        static let hasTrace = Flags(rawValue: 1 << 28)
+        static let sampled = Flags(rawValue: 1 << 29)
         /// The loop's access notes have what the head said.
         static let noted = Flags(rawValue: 1 << 30)
     }

@@ -27,6 +27,7 @@ public final class Gateway: DataPlane {
     private let traffic = TrafficBook()
     private let monitor: LoadMonitor
     private let accessLog: AccessLog?
+    private let traces: GatewayTraces?
     private let certificates: CertificateStore
     private let control: Mutex<SnapshotCompiler>
     private let running = Mutex(Running())
@@ -65,6 +66,7 @@ public final class Gateway: DataPlane {
         } else {
             accessLog = nil
         }
+        traces = configuration.traces.map { GatewayTraces($0, loops: configuration.loops) }
         certificates = try CertificateStore(
             listeners: configuration.listeners, speaksHTTP2: configuration.http2.isEnabled)
         control = Mutex(
@@ -112,6 +114,7 @@ public final class Gateway: DataPlane {
         _ index: Int, _ listeners: [LoopListener], _ snapshot: CompiledSnapshot, highWaterMarks: [String: UInt64]
     ) throws(GatewayError) -> EventLoop {
         let source = Self.source(gateway: configuration.name, loop: index)
+        let connections = configuration.limits.connectionsPerLoop
         return try EventLoop(
             index: index, configuration: configuration, mailbox: mailboxes[index], listeners: listeners,
             tlsContexts: certificates.current, snapshot: snapshot,
@@ -119,13 +122,17 @@ public final class Gateway: DataPlane {
             audits: AuditTaps(
                 observer: configuration.name, tagger: SecretTagger(key: configuration.auditTagKey), spool: spool),
             reports: LoopReports(outbox: outbox, monitor: monitor, traffic: traffic),
-            accessLog: try makeAccessLog(index), logger: logger)
+            accessLog: accessLog.map { LoopAccessLog($0, loop: index) }, traces: try makeTraces(index),
+            notes: accessLog == nil && traces == nil ? nil : try AccessNotes(connections: connections), logger: logger)
     }
 
-    private func makeAccessLog(_ loop: Int) throws(GatewayError) -> LoopAccessLog? {
-        guard let accessLog else { return nil }
-        return try LoopAccessLog(accessLog, loop: loop, connections: configuration.limits.connectionsPerLoop)
+    private func makeTraces(_ loop: Int) throws(GatewayError) -> LoopTraces? {
+        guard let traces else { return nil }
+        return try LoopTraces(traces, loop: loop, connections: configuration.limits.connectionsPerLoop)
     }
+
+    /// The spans of requests; nil where there are none.
+    public var spans: (any SpanSource)? { traces }
 
     /// Where consumers connect, with the ports that were taken for port 0; empty before `start`.
     public var boundEndpoints: [Endpoint] { running.withLock { $0.endpoints } }

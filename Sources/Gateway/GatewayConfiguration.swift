@@ -21,11 +21,14 @@ public struct GatewayConfiguration: Sendable {
     public var changeRequestContact: String?
     /// A line for each request; nil for none.
     public var accessLog: AccessLogSettings?
+    /// Spans of sampled requests, for `Gateway.spans`; nil for none.
+    public var traces: TraceSettings?
 
     public init(
         name: String, listeners: [GatewayListener], loops: Int, spoolDirectory: String, spool: SpoolSettings = .init(),
         auditTagKey: [UInt8], limits: GatewayLimits = .init(), timeouts: GatewayTimeouts = .init(),
-        http2: HTTP2Settings = .init(), changeRequestContact: String? = nil, accessLog: AccessLogSettings? = nil
+        http2: HTTP2Settings = .init(), changeRequestContact: String? = nil, accessLog: AccessLogSettings? = nil,
+        traces: TraceSettings? = nil
     ) {
         self.name = name
         self.listeners = listeners
@@ -38,6 +41,7 @@ public struct GatewayConfiguration: Sendable {
         self.http2 = http2
         self.changeRequestContact = changeRequestContact
         self.accessLog = accessLog
+        self.traces = traces
     }
 }
 

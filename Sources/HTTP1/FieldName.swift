@@ -14,7 +14,7 @@ public enum FieldName: UInt8, Hashable, Sendable, CaseIterable {
     case xForwardedFor, xForwardedProto, xForwardedHost, xForwardedPort, forwarded, via, xRealIP, xRequestID, userAgent
     // Nothing is done with these; recognising them is quicker than checking each character.
     case accept, acceptEncoding, acceptLanguage, cookie, referer, origin, cacheControl, range, pragma
-    case ifNoneMatch, ifModifiedSince, traceparent
+    case ifNoneMatch, ifModifiedSince, traceparent, tracestate
     case date, server, eTag, lastModified, vary, location, setCookie, age, retryAfter
 
     /// The bit of this name in a head's set of names.
@@ -82,6 +82,7 @@ extension FieldName {
         default:
             if matches("connection") { return .connection }
             if matches("user-agent") { return .userAgent }
+            if matches("tracestate") { return .tracestate }
             return matches("set-cookie") ? .setCookie : matches("keep-alive") ? .keepAlive : .other
         }
     }

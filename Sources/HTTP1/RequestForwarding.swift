@@ -36,6 +36,11 @@ public struct RequestForwarding {
     /// The upgrade that the client asked for is passed on.
     public var forwardsUpgrade = false
 
+    /// What is sent on as `traceparent` in the place of the one received; empty: that one is passed on.
+    public var traceParent = UnsafeRawBufferPointer(start: nil, count: 0)
+    /// `tracestate` belongs to a trace that is not gone on with (W3C Trace Context, section 3.3).
+    public var removesTraceState = false
+
     public init(clientAddress: UnsafeRawBufferPointer, requestID: UnsafeRawBufferPointer) {
         self.clientAddress = clientAddress
         self.requestID = requestID
@@ -71,6 +76,8 @@ extension RequestHead {
         var removed = Self.alwaysRemoved
         if forwarding.trust == .replace { removed |= Self.forwardedFields }
         if forwarding.removesAuthorization { removed |= FieldName.authorization.bit }
+        if !forwarding.traceParent.isEmpty { removed |= FieldName.traceparent.bit }
+        if forwarding.removesTraceState { removed |= FieldName.tracestate.bit }
         if forwarding.expectation == .answered || !expectsContinue { removed |= FieldName.expect.bit }
         if body != .chunked { removed |= FieldName.trailer.bit }
         fields.copy(from: buffer, without: removed, to: &writer)
@@ -86,6 +93,7 @@ extension RequestHead {
         writeForwarded(forwarding, buffer, &writer)
         writer.append(version == .http11 ? "via: 1.1 cloudwright\r\n" : "via: 1.0 cloudwright\r\n")
         writer.appendField("x-request-id", forwarding.requestID)
+        if !forwarding.traceParent.isEmpty { writer.appendField("traceparent", forwarding.traceParent) }
         writer.append("\r\n")
         return writer.written
     }

@@ -61,6 +61,7 @@ struct Platform: Sendable {
             database: database, signer: signer, witness: settings.witnessFile.map { URL(fileURLWithPath: $0) },
             now: { clock.now() }, logger: logger)
         let audit = AuditAgents(settings, database: database, clock: clock, logger: logger)
+        let traces = try TracePath(settings, gateway: gateway, database: database, clock: clock, logger: logger)
         let budgetHealth = LateHealth()
         let controlPlane = ControlPlane(
             configuration: ControlPlane.Configuration(
@@ -84,11 +85,10 @@ struct Platform: Sendable {
             metrics: {
                 PlatformMetrics(
                     gateway: gateway.statistics, traffic: gateway.trafficFigures, spool: gateway.spool,
-                    ingestion: ingestion
+                    ingestion: ingestion, traces: traces?.totals
                 ).text
             },
-            traffic: { gateway.trafficFigures },
-            now: { clock.now() }, logger: logger)
+            traffic: { gateway.trafficFigures }, now: { clock.now() }, logger: logger)
 
         try await keys.record(isForced: options.adoptsKeys)
         // Everything is built. What can fail for the operator's reasons (addresses in use) comes before anything acts.
@@ -100,6 +100,7 @@ struct Platform: Sendable {
         let tasks = [
             Task { await controlPlane.run(publicURL: "http://\(address)") }, Task { await ingestion.run() },
             Task { await sealer.run() }, Task { await audit.run() }, Task { await budgets.run() },
+            Task { if let traces { await traces.run() } },
             Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
         try announce(options, gateway: gateway, administration: address, logger: logger)
@@ -165,7 +166,7 @@ struct Platform: Sendable {
                 http2: HTTP2Settings(
                     isEnabled: settings.gateway.http2Streams > 0,
                     maximumStreams: max(1, settings.gateway.http2Streams)),
-                accessLog: settings.gateway.accessLog),
+                accessLog: settings.gateway.accessLog, traces: settings.traces),
             logger: logger)
     }
 

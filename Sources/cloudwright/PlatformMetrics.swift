@@ -3,6 +3,7 @@ import ControlPlane
 import Gateway
 import RemoteAdministration
 import Spool
+import Telemetry
 
 /// The figures of the data plane and of the books.
 struct PlatformMetrics {
@@ -10,11 +11,14 @@ struct PlatformMetrics {
     let traffic: [TrafficFigures]
     let spool: SpoolDirectory
     let ingestion: SpoolIngestion
+    /// Nil where no traces are sent.
+    let traces: TraceExporter.Totals?
 
     var text: String {
         var metrics = Metrics()
         addGateway(to: &metrics)
         addAccessLog(to: &metrics)
+        addTraces(to: &metrics)
         addServices(to: &metrics)
         addTraffic(to: &metrics)
         addBooks(to: &metrics)
@@ -47,6 +51,20 @@ struct PlatformMetrics {
             "cloudwright_gateway_access_log_dropped_total", .counter,
             "Requests that the access log should have and has not, because it could not be written fast enough.",
             Double(log.dropped))
+    }
+
+    private func addTraces(to metrics: inout Metrics) {
+        guard let traces else { return }
+        metrics.add(
+            "cloudwright_trace_spans_exported_total", .counter, "Spans that the collector took.",
+            Double(traces.exported))
+        metrics.add(
+            "cloudwright_trace_spans_failed_total", .counter,
+            "Spans that the collector refused, or did not take in time.", Double(traces.failed))
+        metrics.add(
+            "cloudwright_traces_dropped_total", .counter,
+            "Sampled requests, and spans of operations, that found no room because the collector was too slow.",
+            Double(traces.dropped))
     }
 
     private func addServices(to metrics: inout Metrics) {

@@ -33,7 +33,7 @@ enum House {
     /// Adapters to one system each. They never import each other, and nothing imports them but the program.
     static let adapters: Set<String> = [
         "FencingPrograms", "HealthProbing", "HypervisorLibvirt", "ImageFiles", "LocalProcesses", "LogDatabasePostgres",
-        "LogDatabaseSQLite", "Notifications",
+        "LogDatabaseSQLite", "Notifications", "Telemetry",
     ]
 
     static let rooms: [Room] = pureRooms + dataPlane + adapterRooms + controlPlane + programs
@@ -102,6 +102,10 @@ enum House {
         Room(
             "Notifications", .outer,
             ["CCurl", "CloudModel", "CloudPorts", "Crypto", "Foundation", "Logging", "Synchronization"]),
+        // Spans to an OpenTelemetry collector.
+        Room(
+            "Telemetry", .outer,
+            ["CloudModel", "CloudPorts", "Foundation", "FoundationNetworking", "Logging", "Synchronization"]),
         // What the log databases have in common: texts, documents and sums as rows hold them.
         Room("LogRecords", .outer, ["CloudModel", "CloudPorts", "Foundation"]),
         Room(
@@ -175,7 +179,7 @@ enum House {
                 "Notifications",
                 "PayPerUse",
                 "RemoteAdministration", "ScalingListener", "ScalingReplay", "SealedBooks", "ServiceLifecycle",
-                "SimulatedCloud", "Spool", "Synchronization", "Yams",
+                "SimulatedCloud", "Spool", "Synchronization", "Telemetry", "Yams",
             ]),
         // What instances run in the demo and the tests: no part of the platform, and nothing of it inside.
         Room(

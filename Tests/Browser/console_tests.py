@@ -6,84 +6,20 @@ SURROUNDINGS is a JSON file: `administration` (URL), `gateway` (address:port), `
 keys by consumer) and `screenshots` (a folder). Prints what was done; ends with 1 where anything is not as it should be.
 """
 
-import http.client
 import json
 import os
 import signal
 import sys
-import threading
 import time
-import urllib.request
 
 from browser import Browser, Failure, Page
 from second_factor import second_factor
+from surroundings import Consumer, Surroundings, eventually, expect
 
 password = "a fine pass phrase"
 views = ["overview", "services", "services/classic", "services/classic/scaling", "notifications", "failover",
          "infrastructure", "timelines", "timelines?mechanism=live-migration", "usage", "bills",
          "bills/alice/current", "audit", "audit/integrity", "consumers", "events", "events?show=operations", "settings"]
-
-
-class Surroundings:
-    def __init__(self, path):
-        with open(path, encoding="utf-8") as file:
-            values = json.load(file)
-        self.administration = values["administration"]
-        self.gateway = values["gateway"]
-        self.token = values["token"]
-        self.keys = values["keys"]
-        self.screenshots = values["screenshots"]
-        os.makedirs(self.screenshots, exist_ok=True)
-
-    def api(self, path, method="GET", body=None):
-        request = urllib.request.Request(
-            f"{self.administration}/api/v1{path}", method=method,
-              data=None if body is None else json.dumps(body).encode(),
-            headers={"authorization": f"Bearer {self.token}", "content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=30) as response:
-            return json.load(response)
-
-    def call(self, consumer, service, path, method="GET", headers=(), body=None):
-        """One request of a consumer through the gateway; the status."""
-        connection = http.client.HTTPConnection(self.gateway, timeout=90)
-        try:
-            fields = {"Host": f"{service}.localhost", **dict(headers)}
-            if consumer:
-                fields["X-API-Key"] = self.keys[consumer]
-            connection.request(method, path, body=body, headers=fields)
-            response = connection.getresponse()
-            response.read()
-            return response.status
-        finally:
-            connection.close()
-
-
-class Consumer(threading.Thread):
-    """A consumer whose request goes on while the page is looked at."""
-
-    def __init__(self, around, *arguments, **named):
-        super().__init__(daemon=True)
-        self.work = lambda: around.call(*arguments, **named)
-        self.status = None
-        self.start()
-
-    def run(self):
-        try:
-            self.status = self.work()
-        except OSError as error:
-            self.status = str(error)
-
-
-def expect(condition, what):
-    if not condition:
-        raise Failure(f"expected: {what}")
-
-
-def eventually(condition, what, limit=20):
-    deadline = time.monotonic() + limit
-    while not condition():
-        expect(time.monotonic() < deadline, f"within {limit} s: {what}")
-        time.sleep(0.02)
 
 
 def first_login(page, around):

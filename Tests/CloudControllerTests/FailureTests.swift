@@ -175,6 +175,24 @@ import Testing
         #expect(bench.timeline(.failoverActiveActive).map { $0.prefix(1) } == ["1", "2", "3", "4", "5"])
     }
 
+    /// It never was up, so it cannot fail: the standby serves all the same, also where the group came later.
+    @Test(arguments: [false, true])
+    func anAddressThatIsDownFromTheBeginningHasAStandby(_ groupCameLater: Bool) {
+        let endpoints = (1...2).map { Endpoint(address: "10.0.0.\($0)", port: 80) }
+        let service = CloudService(id: "web", routes: [Route()], instances: .endpoints(endpoints))
+        var bench = Bench()
+        bench.failing["web-ep1"] = "connection refused"
+        bench.command(.configure(.only(service, group: groupCameLater ? nil : .passive())))
+        bench.pass(.seconds(10))
+        bench.command(.configure(.only(service, group: .passive())))
+        bench.pass(.seconds(10))
+        #expect(bench.backends == ["web-ep2"])
+        #expect(bench["web-ep1"]?.role == .standby && bench["web-ep2"]?.role == .active)
+        bench.failing = ["web-ep2": "connection refused"]
+        bench.pass(.seconds(10))
+        #expect(bench.backends == ["web-ep1"])
+    }
+
     @Test func anInstanceInMaintenanceIsLeftAlone() {
         var bench = running()
         bench.command(.setAdministrativeState("web-2", .maintenance, operation: "op-1"))

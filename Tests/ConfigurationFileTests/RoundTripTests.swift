@@ -30,7 +30,9 @@ enum Full {
                 AuditForwarding(name: "siem", target: .syslog(server: "[2001:db8::1]:601"), batch: 7),
                 AuditForwarding(name: "lake", target: .webhook(url: "https://h/p", tokenFile: "/etc/t")),
             ]), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)),
-        imageDirectory: "/srv/images")
+        imageDirectory: "/srv/images",
+        traces: TraceSettings(
+            endpoint: "https://collector:4318", headersFile: "/etc/otlp", ratio: ExactDecimal("0.25") ?? .zero))
 
     static let service = CloudService(
         id: "web", owner: "acme", routes: [Route(host: "*.example.org", pathPrefix: "/a"), Route(pathPrefix: "/b")],
@@ -334,7 +336,7 @@ enum Full {
         switch title {
         case "Cloud: spec": return replace("spec: {}", "spec: {\(value)}")
         case "Cloud: spec.gateway", "Cloud: spec.administration", "Cloud: spec.audit", "Cloud: spec.rebalancing",
-            "Cloud: spec.logDatabase":
+            "Cloud: spec.logDatabase", "Cloud: spec.telemetry":
             return replace("spec: {}", "spec: {\(title.dropFirst(12)): {\(value)}}")
         case "Cloud: spec.gateway.listeners[]", "Cloud: spec.gateway.listeners[].tls",
             "Cloud: spec.gateway.listeners[].tls.clientCertificates":
@@ -342,6 +344,8 @@ enum Full {
         case "Cloud: spec.audit.forward[]":
             return beside("spec: {audit: {forward: [{name: a, syslog: 'h:1'", value, "}]}}")
         case "Cloud: spec.smtp": return beside("spec: {smtp: {host: h, from: a@b.c", value, "}}")
+        case "Cloud: spec.telemetry.traces":
+            return beside("spec: {telemetry: {traces: {endpoint: \"http://c\"", value, "}}}")
         case "Cloud: spec.gateway.accessLog": return beside("spec: {gateway: {accessLog: {target: stdout", value, "}}}")
         case "CloudService: spec.tcp": return replace("tcp: {listen", "tcp: {\(value), listen")
         case "CloudService: spec.virtualServer":

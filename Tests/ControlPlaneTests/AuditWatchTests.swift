@@ -69,8 +69,11 @@ extension Watched: @unchecked Sendable {}
 @Suite struct LoginReporterTests {
     @Test func aDayIsReportedOnceAlsoAfterARestart() async throws {
         let watched = try Watched()
-        try await watched.fail(3, at: 0)
         let end = AuditSettings.ReportPeriod.daily.lastTime(before: start + .hours(24)).upperBound
+        // Only what falls into the day counts: one the day before, two just after its end.
+        try await watched.fail(1, at: -86_400)
+        try await watched.fail(3, at: 0)
+        try await watched.fail(2, at: (end - start).microseconds / 1_000_000)
         // What is still in the spools when the day ends belongs to its report.
         watched.set(end + .seconds(60))
         let reporter = watched.reporter()
@@ -84,6 +87,12 @@ extension Watched: @unchecked Sendable {}
         #expect(Set(told.map(\.title)) == ["Logins of 2026-09-20", "Logins of 2026-09-21"] && told.count == 2)
         let report = try #require(told.first { $0.title == "Logins of 2026-09-21" })
         #expect(report.kind == "login-report" && report.severity == .info)
+        // Nor is it begun again: the log knows of one sending each.
+        var sent = EventQuery()
+        sent.kindPrefix = "audit.report-sent"
+        #expect(try await watched.database.events(sent).elements.count == 2)
+        let before = try #require(told.first { $0.title == "Logins of 2026-09-20" })
+        #expect(before.body.contains("shop: 0, 1, 0"))
         #expect(report.body.contains("shop: 0, 3, 0") && report.body.contains("3 of 'ada' from 192.0.2.1"))
         await watched.end()
     }

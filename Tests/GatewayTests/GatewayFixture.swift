@@ -30,14 +30,14 @@ final class GatewayFixture: Sendable {
         timeouts: GatewayTimeouts = .init(),
         spool: SpoolSettings = SpoolSettings(
             segmentSize: .mebibytes(1), maximumBytesPerWriter: .mebibytes(16), syncInterval: .milliseconds(5)),
-        accessLog: AccessLogSettings? = nil
+        accessLog: AccessLogSettings? = nil, traces: TraceSettings? = nil
     ) throws {
         directory = NSTemporaryDirectory() + "gateway-tests-\(UUID().uuidString)"
         let configuration = GatewayConfiguration(
             name: "test", listeners: [GatewayListener(Endpoint(address: "127.0.0.1", port: 0))] + listeners,
             loops: loops,
             spoolDirectory: directory, spool: spool, auditTagKey: Array(repeating: 7, count: 32), limits: limits,
-            timeouts: timeouts, accessLog: accessLog)
+            timeouts: timeouts, accessLog: accessLog, traces: traces)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
         gateway = try Gateway(configuration: configuration, logger: logger)
@@ -50,11 +50,12 @@ final class GatewayFixture: Sendable {
     /// A gateway in front of these origins, as one service for every host and path that asks for no key.
     static func serving(
         _ origins: TestOrigin..., listeners: [GatewayListener] = [], loops: Int = 1, limits: GatewayLimits = .init(),
-        timeouts: GatewayTimeouts = .init(), accessLog: AccessLogSettings? = nil,
+        timeouts: GatewayTimeouts = .init(), accessLog: AccessLogSettings? = nil, traces: TraceSettings? = nil,
         change: (inout CloudService) -> Void = { _ in }
     ) async throws -> GatewayFixture {
         let fixture = try GatewayFixture(
-            listeners: listeners, loops: loops, limits: limits, timeouts: timeouts, accessLog: accessLog)
+            listeners: listeners, loops: loops, limits: limits, timeouts: timeouts, accessLog: accessLog,
+            traces: traces)
         var service = Self.service
         change(&service)
         await fixture.apply(service, origins.map(\.port))

@@ -15,7 +15,8 @@ import Testing
         (.accept, "Accept"), (.acceptEncoding, "Accept-Encoding"), (.acceptLanguage, "Accept-Language"),
         (.cookie, "Cookie"), (.referer, "Referer"), (.origin, "Origin"), (.cacheControl, "Cache-Control"),
         (.range, "Range"), (.pragma, "Pragma"), (.ifNoneMatch, "If-None-Match"),
-        (.ifModifiedSince, "If-Modified-Since"), (.traceparent, "Traceparent"), (.date, "Date"), (.server, "Server"),
+        (.ifModifiedSince, "If-Modified-Since"), (.traceparent, "Traceparent"), (.tracestate, "Tracestate"),
+        (.date, "Date"), (.server, "Server"),
         (.eTag, "ETag"), (.lastModified, "Last-Modified"), (.vary, "Vary"), (.location, "Location"),
         (.setCookie, "Set-Cookie"), (.age, "Age"), (.retryAfter, "Retry-After"),
     ]
