@@ -114,8 +114,8 @@ extension ServiceSupervisor {
         _ context: inout StepContext
     ) {
         guard members[index].isManaged else { return }
-        // One that dies soon after its first passed check was not really started.
-        if diedYoung { countStartFailure(index, reason, &context) }
+        // One that dies soon after its first passed check was not really started; one on trial that hung first neither.
+        if diedYoung || breaker.isOnTrial(members[index].id) { countStartFailure(index, reason, &context) }
         let step = nextRecoveryStep(index, &context)
         // The pause is counted from when it first did not answer.
         if hasExited { return follow(step.after(held), index, &context) }

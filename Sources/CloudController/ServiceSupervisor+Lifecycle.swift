@@ -293,6 +293,8 @@ extension ServiceSupervisor {
         members[index].destination = nil
         members[index].instance.phase = .failed
         members[index].instance.operational = .down
+        // A trial ends with what was tried, whatever becomes of the instance.
+        breaker.forget(members[index].id)
         guard members[index].instance.administrative != .maintenance, !isShutDown, !isRemoved else { return }
         if isColdStandby(index) { return becomeIdle(index, &context) }
         switch step {

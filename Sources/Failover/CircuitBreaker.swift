@@ -33,6 +33,9 @@ public struct CircuitBreaker: Hashable, Sendable {
 
     public var isClosed: Bool { state == .closed }
 
+    /// Whether the start of `instance` decides.
+    public func isOnTrial(_ instance: InstanceID) -> Bool { state == .halfOpen(trial: instance) }
+
     /// Whether `instance` may be started now; takes the trial if it is free.
     public mutating func admit(_ instance: InstanceID, at now: Timestamp) -> Admission {
         if case .open(let until) = state {

@@ -38,6 +38,29 @@ import Testing
         check()
     }
 
+    @Test("a trial that hangs and then ends has failed: the next one follows, and does not wait for it")
+    func aTrialThatHangsEnds() throws {
+        var bench = Bench()
+        bench.brokenStarts = { _ in true }
+        bench.command(.configure(.only(.web(minimum: 1, maximum: 3))))
+        bench.pass(.minutes(3))
+        #expect(bench.notifications.map(\.kind) == ["breaker-open"])
+        bench.brokenStarts = { _ in false }
+        for _ in 0..<180 where bench.backends.isEmpty { bench.pass(.seconds(1)) }
+        let trial = try #require(bench.controller.instances.first).id
+        bench.failing[trial] = "timed out"
+        let isDown = { (bench: Bench) in bench.controller.instances.first?.operational == .down }
+        for _ in 0..<60 where !isDown(bench) { bench.pass(.seconds(1)) }
+        // It had not stayed up, and is still held.
+        #expect(bench.controller.openIncidents.map(\.kind).contains(.breakerOpen))
+        #expect(bench.processes[trial] != nil)
+        bench.kill(trial)
+        bench.failing = [:]
+        bench.pass(.minutes(5))
+        #expect(bench.backends.count == 1)
+        #expect(bench.controller.openIncidents.isEmpty)
+    }
+
     @Test func startFailuresBackOffAndOpenTheBreakerOnce() {
         var bench = Bench()
         bench.brokenStarts = { _ in true }
