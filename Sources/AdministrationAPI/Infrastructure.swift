@@ -137,13 +137,18 @@ extension API {
 
     /// What the agent of a physical server may count on.
     public struct HostLease: WireType {
+        public var cloud: String
         public var leaseMilliseconds: Int64
 
-        public init(leaseMilliseconds: Int64) { self.leaseMilliseconds = leaseMilliseconds }
+        public init(cloud: String, leaseMilliseconds: Int64) {
+            self.cloud = cloud
+            self.leaseMilliseconds = leaseMilliseconds
+        }
 
         public static let summary = "How long the virtual servers of a physical server may run."
         public static let fields = [
-            "leaseMilliseconds": "From when the renewal was asked for, by the clock of the asking machine."
+            "cloud": "Whose virtual servers they are: their names begin with it and a hyphen.",
+            "leaseMilliseconds": "From when the renewal was asked for, by the clock of the asking machine.",
         ]
     }
 

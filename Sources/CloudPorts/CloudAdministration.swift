@@ -62,7 +62,7 @@ public protocol CloudAdministration: Sendable {
     func activate(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal)
     /// The agent of a host that is fenced by a lease asks: what runs there may go on for so long from then on.
     /// Refused where the host has been given up.
-    func renewLease(of host: PhysicalServerID) async throws(AdministrationRefusal) -> TimeSpan
+    func renewLease(of host: PhysicalServerID) async throws(AdministrationRefusal) -> HostLease
     /// The administrator has seen that the physical server is off.
     func confirmOff(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal)
 

@@ -129,7 +129,7 @@ extension ControlPlane: CloudAdministration {
         try await carryOut(.activateHost(host), actor: actor)
     }
 
-    public func renewLease(of host: PhysicalServerID) async throws(AdministrationRefusal) -> TimeSpan {
+    public func renewLease(of host: PhysicalServerID) async throws(AdministrationRefusal) -> HostLease {
         func known() -> SupervisedHost? { controller.infrastructure.hosts.first { $0.server.id == host } }
         guard let server = known()?.server else { throw AdministrationRefusal(.unknownHost(host)) }
         guard case .lease(let span) = server.fencing else {
@@ -144,7 +144,7 @@ extension ControlPlane: CloudAdministration {
                 .conflict,
                 ["'\(host)' has been given up: its virtual servers must not run until it is connected again"])
         }
-        return span
+        return HostLease(cloud: controller.infrastructure.cloud, span: span)
     }
 
     public func confirmOff(_ host: PhysicalServerID, actor: String) async throws(AdministrationRefusal) {

@@ -21,8 +21,9 @@ extension RouteTable {
                 answer: .json(API.HostLease.self, "It is renewed, from when it was asked for.")
             ) { handlers, call in
                 let host = PhysicalServerID(call.placeholder("host"))
-                let span = try await handlers.administration.renewLease(of: host)
-                return .json(API.HostLease(leaseMilliseconds: span.microseconds / 1_000))
+                let lease = try await handlers.administration.renewLease(of: host)
+                return .json(
+                    API.HostLease(cloud: lease.cloud, leaseMilliseconds: lease.span.microseconds / 1_000))
             },
             Route(
                 name: "confirmPhysicalServerOff", method: .post, path: "/api/v1/physical-servers/{host}/confirm-off",

@@ -202,9 +202,9 @@ public actor PlainCloud: CloudAdministration {
         try requireHost(host)
     }
 
-    public func renewLease(of host: PhysicalServerID) throws(AdministrationRefusal) -> TimeSpan {
+    public func renewLease(of host: PhysicalServerID) throws(AdministrationRefusal) -> HostLease {
         try requireHost(host)
-        return .seconds(20)
+        return HostLease(cloud: "leased", span: .seconds(2))
     }
 
     public func confirmOff(_ host: PhysicalServerID, actor: String) throws(AdministrationRefusal) {
