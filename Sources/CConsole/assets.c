@@ -81,6 +81,9 @@ static const unsigned char view_console_js[] = {
 static const unsigned char view_consumers_js[] = {
 #embed "assets/view-consumers.js"
 };
+static const unsigned char view_display_js[] = {
+#embed "assets/view-display.js"
+};
 static const unsigned char view_events_js[] = {
 #embed "assets/view-events.js"
 };
@@ -152,6 +155,7 @@ static const struct cconsole_asset assets[] = {
     ASSET("view-bills.js", view_bills_js),
     ASSET("view-console.js", view_console_js),
     ASSET("view-consumers.js", view_consumers_js),
+    ASSET("view-display.js", view_display_js),
     ASSET("view-events.js", view_events_js),
     ASSET("view-failover.js", view_failover_js),
     ASSET("view-infrastructure.js", view_infrastructure_js),

@@ -45,6 +45,8 @@ extension VirtualServerTemplate {
             digest.add(text ?? "")
         }
         for text in [seed?.userData, seed?.metaData, seed?.networkConfig] { digest.add(text ?? "") }
+        // Nothing where there is none: what was started before there were any is the same still.
+        if let display { digest.add(display.rawValue) }
         digest.add(Int(port))
         return digest.text
     }

@@ -64,11 +64,13 @@ public struct VirtualServerDefinition: Codable, Hashable, Sendable {
     public var seed: CloudInitSeed?
     /// Where the hypervisor writes the serial console to; nil: nowhere.
     public var consoleLog: String?
+    /// A screen, for guests that show something there; nil: none.
+    public var display: VirtualDisplay?
 
     public init(
         name: VirtualServerID, uuid: String, identity: VirtualServerIdentity, flavor: VirtualServerFlavor,
         disks: [VirtualDisk] = [], networks: [NetworkAttachment] = [], directBoot: DirectBoot? = nil,
-        seed: CloudInitSeed? = nil, consoleLog: String? = nil
+        seed: CloudInitSeed? = nil, consoleLog: String? = nil, display: VirtualDisplay? = nil
     ) {
         self.name = name
         self.uuid = uuid
@@ -79,6 +81,7 @@ public struct VirtualServerDefinition: Codable, Hashable, Sendable {
         self.directBoot = directBoot
         self.seed = seed
         self.consoleLog = consoleLog
+        self.display = display
     }
 }
 
@@ -140,6 +143,9 @@ public struct VirtualDisk: Codable, Hashable, Sendable {
         self.shared = shared
     }
 }
+
+/// How the screen of a virtual server is looked at.
+public enum VirtualDisplay: String, Codable, Hashable, Sendable, CaseIterable { case vnc }
 
 /// A network card on a bridge of the host.
 public struct NetworkAttachment: Codable, Hashable, Sendable {

@@ -10,6 +10,8 @@ public struct VirtualServerTemplate: Codable, Hashable, Sendable {
     public var bridge: String?
     public var directBoot: DirectBoot?
     public var seed: CloudInitSeed?
+    /// A screen; nil: none, and the serial console is all there is.
+    public var display: VirtualDisplay?
     /// The addresses that instances are given; each is given to one at a time.
     public var addresses: AddressRange
     /// Where the service listens in each.
@@ -20,7 +22,8 @@ public struct VirtualServerTemplate: Codable, Hashable, Sendable {
 
     public init(
         flavor: VirtualServerFlavor, disks: [VirtualDisk] = [], bridge: String? = nil, directBoot: DirectBoot? = nil,
-        seed: CloudInitSeed? = nil, addresses: AddressRange, port: UInt16, placement: PlacementRule = .init(),
+        seed: CloudInitSeed? = nil, display: VirtualDisplay? = nil, addresses: AddressRange, port: UInt16,
+        placement: PlacementRule = .init(),
         stopGrace: TimeSpan = .seconds(10)
     ) {
         self.flavor = flavor
@@ -28,6 +31,7 @@ public struct VirtualServerTemplate: Codable, Hashable, Sendable {
         self.bridge = bridge
         self.directBoot = directBoot
         self.seed = seed
+        self.display = display
         self.addresses = addresses
         self.port = port
         self.placement = placement

@@ -37,6 +37,8 @@ public protocol CloudAdministration: Sendable {
     /// Opens the serial console of an instance's virtual server, which has to run.
     func openConsole(of instance: InstanceID, takingOver: Bool)
         async throws(AdministrationRefusal) -> any ConsoleLine
+    /// Opens the screen of an instance's virtual server, which has to run and to have one.
+    func openDisplay(of instance: InstanceID) async throws(AdministrationRefusal) -> any ConsoleLine
     /// To `host`, or to the best one where none is named.
     func migrate(_ instance: InstanceID, to host: PhysicalServerID?, _ settings: MigrationSettings, actor: String)
         async throws(AdministrationRefusal) -> OperationID

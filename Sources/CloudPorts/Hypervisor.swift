@@ -54,6 +54,10 @@ public protocol Hypervisor: Sendable {
     /// `takingOver`, which ends theirs, and `.invalidState` where it does not run.
     func openConsole(_ server: VirtualServerID, takingOver: Bool) async throws(HypervisorError) -> any ConsoleLine
 
+    /// Opens the screen of a virtual server that runs: the line speaks the protocol of its display (RFB for VNC).
+    /// Throws `.unsupported` where it has none, or one that cannot be reached from here.
+    func openDisplay(_ server: VirtualServerID) async throws(HypervisorError) -> any ConsoleLine
+
     /// Ends the connection and `events`. Virtual servers go on.
     func close() async
 }

@@ -83,6 +83,8 @@ extension ConfigurationSchema {
             Field("metaData", "text", none, "cloud-init's meta-data; without it instance id and host name."),
             Field("networkConfig", "text", none, "cloud-init's network-config."),
             Field(
+                "display", "`vnc`", none, "A screen, for guests that show something there; shown in the web console."),
+            Field(
                 "addresses", "`first-last`", required,
                 "IPv4 addresses, each given to one instance at a time: `10.0.0.10-10.0.0.29`."),
             Field("prefixLength", "integer", "24", "Of their network, for `{prefix}`."),

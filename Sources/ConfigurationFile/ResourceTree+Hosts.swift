@@ -47,6 +47,7 @@ extension ResourceTree {
         mapping.add("userData", text: template.seed?.userData)
         mapping.add("metaData", text: template.seed?.metaData)
         mapping.add("networkConfig", text: template.seed?.networkConfig)
+        mapping.add("display", text: template.display?.rawValue)
         mapping.add("addresses", text: template.addresses.text)
         mapping.add("prefixLength", template.addresses.prefixLength, default: 24)
         mapping.add("port", .plain(String(template.port)))

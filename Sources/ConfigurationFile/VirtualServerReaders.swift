@@ -52,7 +52,8 @@ struct VirtualServerReader {
                 memory: section.size("memory") ?? .mebibytes(16),
                 maximumCpuMillicores: section.integer("maximumCpuMillicores")),
             disks: disks(), bridge: section.text("bridge"), directBoot: directBoot(), seed: seed(),
-            addresses: addresses(), port: section.port("port") ?? 1,
+            display: section.choice("display", VirtualDisplay.self), addresses: addresses(),
+            port: section.port("port") ?? 1,
             placement: PlacementRule(
                 strategy: placement?.choice("strategy", PlacementRule.Strategy.self) ?? defaults.strategy,
                 affinity: placement?.choice("affinity", PlacementRule.Affinity.self) ?? defaults.affinity,

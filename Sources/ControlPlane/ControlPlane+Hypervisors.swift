@@ -144,6 +144,21 @@ extension ControlPlane {
     public func openConsole(
         of instance: InstanceID, takingOver: Bool
     ) async throws(AdministrationRefusal) -> any ConsoleLine {
+        try await openLine(of: instance) { hypervisor, name throws(HypervisorError) in
+            try await hypervisor.openConsole(name, takingOver: takingOver)
+        }
+    }
+
+    public func openDisplay(of instance: InstanceID) async throws(AdministrationRefusal) -> any ConsoleLine {
+        try await openLine(of: instance) { hypervisor, name throws(HypervisorError) in
+            try await hypervisor.openDisplay(name)
+        }
+    }
+
+    private func openLine(
+        of instance: InstanceID,
+        _ open: @Sendable (any Hypervisor, VirtualServerID) async throws(HypervisorError) -> any ConsoleLine
+    ) async throws(AdministrationRefusal) -> any ConsoleLine {
         guard let server = controller.infrastructure.servers.values.first(where: { $0.instance == instance }) else {
             throw AdministrationRefusal(.notFound, ["there is no virtual server '\(instance)'"])
         }
@@ -152,7 +167,7 @@ extension ControlPlane {
             throw AdministrationRefusal(
                 .conflict, ["the host '\(placement.host)' of '\(instance)' is not one of the platform's any more"])
         }
-        do { return try await hypervisor.openConsole(placement.name, takingOver: takingOver) } catch {
+        do { return try await open(hypervisor, placement.name) } catch {
             let refusal: AdministrationRefusal.Code = error.code == .unreachable ? .unavailable : .conflict
             throw AdministrationRefusal(refusal, ["the host '\(placement.host)' gives no console: \(error.message)"])
         }

@@ -105,6 +105,12 @@ enum DomainXML {
             children.append(XMLNode("memballoon", [("model", "virtio")]))
         }
         children += serial(definition, facts)
+        if definition.display == .vnc, facts.domainType != "test" {
+            // Without an address of its own it listens where the host's qemu.conf says (vnc_listen).
+            children.append(
+                XMLNode("graphics", [("type", "vnc"), ("autoport", "yes"), ("sharePolicy", "force-shared")]))
+            children.append(XMLNode("video", [XMLNode("model", [("type", "vga")])]))
+        }
         return XMLNode("devices", children)
     }
 

@@ -5,6 +5,8 @@ import WebSocketFrames
 
 /// One administrator at one virtual server's console, from its opening to its end.
 final class ConsoleSession: Sendable {
+    enum Kind: String, Hashable, Sendable { case console, display }
+
     enum End: Hashable, Sendable {
         case closed
         case takenOver(by: String)
@@ -28,7 +30,7 @@ final class ConsoleSession: Sendable {
         var reason: String {
             switch self {
             case .closed: "closed"
-            case .takenOver(let name): "'\(name.prefix(64))' has taken the console over"
+            case .takenOver(let name): "'\(name.prefix(64))' has taken it over"
             case .serverGone: "the virtual server has stopped or moved"
             case .notAllowed: "the token or session has ended"
             case .silent: "nothing was heard from the client"
@@ -44,12 +46,14 @@ final class ConsoleSession: Sendable {
         var sent = 0
     }
 
+    let kind: Kind
     let instance: InstanceID
     let actor: String
     let openedAt: Timestamp
     private let state = Mutex(State())
 
-    init(instance: InstanceID, actor: String, openedAt: Timestamp) {
+    init(_ kind: Kind, of instance: InstanceID, actor: String, openedAt: Timestamp) {
+        self.kind = kind
         self.instance = instance
         self.actor = actor
         self.openedAt = openedAt

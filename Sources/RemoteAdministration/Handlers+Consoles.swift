@@ -18,12 +18,27 @@ extension RouteTable {
                 status: 101, meaning: "The connection is a WebSocket from now on.",
                 headers: ["Sec-WebSocket-Accept": "Made of the request's Sec-WebSocket-Key."]),
             refusals: [409, 426]
-        ) { try await $0.openConsole($1) }
+        ) { try await $0.open(.console, $1) },
+        Route(
+            name: "openVirtualServerDisplay", method: .get, path: "/api/v1/virtual-servers/{instance}/display",
+            right: .operate,
+            summary:
+                "Opens the screen of a virtual server as a WebSocket (RFC 6455) that carries its display's protocol "
+                + "(RFB for VNC). One session at a time; opening and closing are events.",
+            query: [
+                QueryParameter(
+                    "takeOver", .boolean, "Ends the session of whoever has the display open; they are told by whom.")
+            ],
+            answer: Route.Answer(
+                status: 101, meaning: "The connection is a WebSocket from now on.",
+                headers: ["Sec-WebSocket-Accept": "Made of the request's Sec-WebSocket-Key."]),
+            refusals: [409, 426]
+        ) { try await $0.open(.display, $1) },
     ]
 }
 
 extension Handlers {
-    func openConsole(_ call: Call) async throws -> Reply {
+    func open(_ kind: ConsoleSession.Kind, _ call: Call) async throws -> Reply {
         let instance = InstanceID(call.placeholder("instance"))
         guard await administration.virtualServers().contains(where: { $0.identity.instance == instance }) else {
             throw API.Problem.notFound(
@@ -32,7 +47,7 @@ extension Handlers {
         let key = try call.webSocketKey()
         try call.requireOwnOrigin()
         let begun: (session: ConsoleSession, line: any ConsoleLine)
-        do { begun = try await beginConsole(of: instance, call) } catch {
+        do { begun = try await begin(kind, of: instance, call) } catch {
             guard call.identity?.session != nil, let reason = Self.reason(of: error) else { throw error }
             // A page's script is not told how a handshake was refused: it is let in, told, and closed.
             return Self.webSocket(key) { socket in
@@ -70,20 +85,23 @@ extension Handlers {
         }
     }
 
-    private func beginConsole(
-        of instance: InstanceID, _ call: Call
+    private func begin(
+        _ kind: ConsoleSession.Kind, of instance: InstanceID, _ call: Call
     ) async throws -> (session: ConsoleSession, line: any ConsoleLine) {
         let takingOver = call.query.boolean("takeOver")
         let session = try await consoles.begin(
-            instance, actor: call.actor, takingOver: takingOver, at: now())
+            kind, of: instance, actor: call.actor, takingOver: takingOver, at: now())
         let line: any ConsoleLine
         do {
-            line = try await administration.openConsole(of: instance, takingOver: takingOver)
+            switch kind {
+            case .console: line = try await administration.openConsole(of: instance, takingOver: takingOver)
+            case .display: line = try await administration.openDisplay(of: instance)
+            }
             // Nobody gets a console that the event log has not.
             do {
                 try await record(
-                    "virtual-server.console-opened",
-                    "\(call.actor) opened the console of \(instance) from \(call.source)", call,
+                    "virtual-server.\(kind.rawValue)-opened",
+                    "\(call.actor) opened the \(kind.rawValue) of \(instance) from \(call.source)", call,
                     ["instance": instance.rawValue, "source": call.source, "takenOver": String(takingOver)])
             } catch {
                 await line.close()
@@ -101,9 +119,9 @@ extension Handlers {
         let seconds = (now() - session.openedAt).millisecondsRoundedUp / 1_000
         do {
             try await record(
-                "virtual-server.console-closed",
-                "\(session.actor) had the console of \(session.instance) open for \(seconds) s; \(session.end.reason)",
-                call,
+                "virtual-server.\(session.kind.rawValue)-closed",
+                "\(session.actor) had the \(session.kind.rawValue) of \(session.instance) open for \(seconds) s; "
+                    + session.end.reason, call,
                 [
                     "instance": session.instance.rawValue, "source": call.source, "seconds": String(seconds),
                     "bytesTyped": String(typed), "bytesSaid": String(said), "reason": session.end.reason,

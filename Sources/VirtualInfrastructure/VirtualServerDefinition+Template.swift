@@ -31,7 +31,7 @@ extension VirtualServerDefinition {
         }
         self.init(
             name: identity.name, uuid: uuid, identity: identity, flavor: template.flavor, disks: disks,
-            networks: networks ?? [], directBoot: boot, seed: seed)
+            networks: networks ?? [], directBoot: boot, seed: seed, display: template.display)
     }
 
     private static func replacing(_ pattern: String, with value: String, in text: String) -> String {

@@ -121,6 +121,10 @@ public actor PlainCloud: CloudAdministration {
     /// Consoles that are open.
     public private(set) var lines: [PlainLine] = []
 
+    public func openDisplay(of instance: InstanceID) throws(AdministrationRefusal) -> any ConsoleLine {
+        try openConsole(of: instance, takingOver: false)
+    }
+
     public func openConsole(
         of instance: InstanceID, takingOver: Bool
     ) throws(AdministrationRefusal) -> any ConsoleLine {

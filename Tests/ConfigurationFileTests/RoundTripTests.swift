@@ -141,6 +141,7 @@ enum Full {
                 directBoot: DirectBoot(kernel: "/k", initialRamdisk: "/r", commandLine: "ip={address}/{prefix} #1"),
                 seed: CloudInitSeed(
                     userData: "#cloud-config\n", metaData: "instance-id: {instance}\n", networkConfig: "version: 2\n"),
+                display: .vnc,
                 addresses: AddressRange(first: 0x0A00_0001, last: 0x0A00_0009, prefixLength: 16), port: 8080,
                 placement: PlacementRule(strategy: .pack, affinity: .strictlyApart, hostLabels: ["zone": "a"]),
                 stopGrace: .seconds(3))),

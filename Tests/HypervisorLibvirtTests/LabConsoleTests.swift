@@ -72,6 +72,31 @@ struct LabConsoleTests {
         await hypervisor.close()
     }
 
+    @Test func aScreenSpeaksItsProtocol() async throws {
+        let (hypervisor, _) = try await Lab.connected(1)
+        var guest = Lab.guest("screen", index: 15)
+        try await hypervisor.define(guest)
+        try await hypervisor.start(guest.name, paused: false)
+        #expect(await refusal { _ = try await hypervisor.openDisplay(guest.name) } == .unsupported)
+        try await hypervisor.destroy(guest.name)
+        try await hypervisor.undefine(guest.name, removingDisks: true)
+        guest.display = .vnc
+        try await hypervisor.define(guest)
+        #expect(await refusal { _ = try await hypervisor.openDisplay(guest.name) } == .invalidState)
+        try await hypervisor.start(guest.name, paused: false)
+        let line = try await hypervisor.openDisplay(guest.name)
+        let transcript = Transcript(line)
+        #expect(await transcript.says("RFB 003."), "\(transcript.text)")
+        try await line.send(Array("RFB 003.008\n".utf8))
+        // The kinds of authentication: one of them, none.
+        #expect(await transcript.says("\u{1}\u{1}"), "\(transcript.text)")
+        try await hypervisor.destroy(guest.name)
+        #expect(await eventually(within: LabTests.bootLimit) { transcript.isOver })
+        #expect(await refusal { for _ in 0..<100 { try await line.send([0]) } } == .invalidState)
+        try await hypervisor.undefine(guest.name, removingDisks: true)
+        await hypervisor.close()
+    }
+
     @Test func aLostConnectionEndsAConsole() async throws {
         let (hypervisor, log) = try await Lab.connected(2)
         let guest = Lab.guest("lost", index: 12)

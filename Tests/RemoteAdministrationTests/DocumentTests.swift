@@ -107,7 +107,7 @@ import Testing
             // Those that take something away come last.
             let order =
                 RouteDescription.all.filter { $0.method == "GET" } + RouteDescription.all.filter { $0.method != "GET" }
-            let streams = ["followEvents", "openVirtualServerConsole"]
+            let streams = ["followEvents", "openVirtualServerConsole", "openVirtualServerDisplay"]
             for route in order where !streams.contains(route.name) { try await success(of: route, walk) }
             try await tooManyFailures(walk)
             try await withoutDatabase(walk)
@@ -117,7 +117,9 @@ import Testing
         // Read as a stream in the tests of event streams.
         seen.insert(Pair(route: "followEvents", status: 200))
         // As a WebSocket, and for two at once, in those of virtual servers' consoles.
-        seen.formUnion([101, 409].map { Pair(route: "openVirtualServerConsole", status: $0) })
+        for name in ["openVirtualServerConsole", "openVirtualServerDisplay"] {
+            seen.formUnion([101, 409].map { Pair(route: name, status: $0) })
+        }
         let missing = documented.subtracting(seen).map(\.description).sorted()
         #expect(missing.isEmpty, "documented but never answered: \(missing)")
         let extra = seen.subtracting(documented).map(\.description).sorted()
@@ -191,6 +193,7 @@ import Testing
         #expect(try await walk.send(route("getHealth"), "/healthz", as: nil).status == 503)
         await walk.live.cloud.setPart("spool", "ok")
         try await walk.send(route("openVirtualServerConsole"), "/api/v1/virtual-servers/shop-1/console")
+        try await walk.send(route("openVirtualServerDisplay"), "/api/v1/virtual-servers/shop-1/display")
         let raw = ["Content-Type": "application/octet-stream"]
         for (length, status) in [(512, 201), (512, 409), (1_572_864, 507)] {
             let answer = try await walk.send(

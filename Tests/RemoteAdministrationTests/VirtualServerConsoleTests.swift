@@ -105,7 +105,7 @@ import WebSocketFrames
             let second = try client.openConsole("shop-1", takingOver: true)
             var said = ""
             let ending = try await Self.ending(first, &said)
-            #expect(ending == .ended(code: 1_008, reason: "'test-administrator' has taken the console over"))
+            #expect(ending == .ended(code: 1_008, reason: "'test-administrator' has taken it over"))
             // The first one's end does not free the console that the second one has.
             #expect(try await eventually { try await Self.events(live).count == 3 })
             #expect(throws: ClientError.self) { try client.openConsole("shop-1") }

@@ -128,6 +128,8 @@ function serverActions(ctx, server, hosts) {
   return h("div", { class: "actions" },
     server.phase === "running" && link(`infrastructure/console/${encodeURIComponent(server.instance)}`,
       h("span", { "aria-label": t("console.title", { instance: server.instance }) }, t("console.link"))),
+    server.phase === "running" && link(`infrastructure/display/${encodeURIComponent(server.instance)}`,
+      h("span", { "aria-label": t("display.title", { instance: server.instance }) }, t("display.link"))),
     server.phase === "running" && button("migrate", () => migrate(ctx, server, hosts, path)),
     server.phase === "running" && button("suspend", () => ask({ isDangerous: true, name: server.instance,
       title: t("infrastructure.suspendTitle", { instance: server.instance }), confirm: t("infrastructure.suspend"),
