@@ -36,26 +36,32 @@ public final class SpoolIngestion: Sendable {
         state.withLock { ($0.stored, $0.conflicts, $0.missing) }
     }
 
-    /// Until cancelled: empties the spool again and again, with a pause where there is nothing to carry.
+    /// From this size on a batch shows that more is waiting than comes in during a pause.
+    private static let largeBatch = 2_000
+    /// Between two batches, so that the next one has something in it: each costs a transaction, whatever its size.
+    private static let pause = Duration.milliseconds(50)
+
+    /// Until cancelled: empties the spool again and again, with a pause where little is left to carry.
     public func run() async {
         while !Task.isCancelled {
-            let moved = await carryAll()
+            let largest = await carryAll()
             reportFaults()
-            if !moved { try? await Task.sleep(for: .milliseconds(20)) }
+            if largest < Self.largeBatch { try? await Task.sleep(for: Self.pause) }
         }
     }
 
     /// Carries what is there now, until nothing is left or nothing can be stored. Called once more at the end.
     public func drain() async {
         spool.synchronise()
-        while await carryAll() {}
+        while await carryAll() > 0 {}
     }
 
-    private func carryAll() async -> Bool {
-        var moved = false
+    /// One batch of each source; the size of the largest.
+    private func carryAll() async -> Int {
+        var largest = 0
         for source in reader.sources where !Task.isCancelled {
             do {
-                if try await carryBatch(of: source) { moved = true }
+                largest = max(largest, try await carryBatch(of: source))
                 state.withLock { $0.failure = nil }
                 spool.isStoreAway = false
             } catch {
@@ -65,12 +71,13 @@ public final class SpoolIngestion: Sendable {
                     "Usage records wait in the spool", metadata: ["source": "\(source)", "error": "\(error)"])
             }
         }
-        return moved
+        return largest
     }
 
-    private func carryBatch(of source: String) async throws -> Bool {
+    /// How many records were carried.
+    private func carryBatch(of source: String) async throws -> Int {
         let mark = try await database.highWaterMark(ofSource: source) ?? 0
-        guard let batch = try reader.nextBatch(of: source, after: mark) else { return false }
+        guard let batch = try reader.nextBatch(of: source, after: mark) else { return 0 }
         let outcome = try await database.ingest(batch)
         let last = batch.firstSequence + UInt64(batch.records.count) - 1
         reader.acknowledge(source: source, upTo: last)
@@ -86,7 +93,7 @@ public final class SpoolIngestion: Sendable {
                     "source": "\(source)", "conflicts": "\(outcome.conflicts)", "missing": "\(outcome.gap)",
                 ])
         }
-        return true
+        return batch.records.count
     }
 
     private func reportFaults() {
