@@ -105,12 +105,7 @@ extension EventLoop {
     /// Whose the connection is: by certificate, else by address, else nobody's, where the service lets such in. Nil
     /// after having refused it.
     private func owner(of client: Client, _ service: UnsafeMutablePointer<LoopService>) -> ConsumerKey? {
-        let address = IPAddressBits(String(decoding: client.pointee.peerAddress, as: UTF8.self))
-        let now = client.pointee.exchange.receivedAt
-        let certificate = presentedCertificate(client)
-        let caller = state.pointee.consumers._withUnsafeGuaranteedRef {
-            $0.identify(certificate, from: address, service: Int(service.pointee.index), now: now)
-        }
+        let caller = caller(client, service)
         if caller.verdict == .admitted { return caller.consumer }
         counters.add(.unidentifiedRequests)
         client.pointee.exchange.consumer = caller.consumer
@@ -127,6 +122,26 @@ extension EventLoop {
             refuse(client, problem, .rejected)
         }
         return nil
+    }
+
+    private func caller(_ client: Client, _ service: UnsafeMutablePointer<LoopService>) -> IdentifiedCaller {
+        let address = IPAddressBits(String(decoding: client.pointee.peerAddress, as: UTF8.self))
+        let certificate = presentedCertificate(client)
+        let now = state.pointee.clock.timestamp
+        return state.pointee.consumers._withUnsafeGuaranteedRef {
+            $0.identify(certificate, from: address, service: Int(service.pointee.index), now: now)
+        }
+    }
+
+    /// Whether its consumer may still use the service and has something left: looked at whenever a stretch is booked.
+    func mayGoOn(_ client: Client, _ service: UnsafeMutablePointer<LoopService>) -> Bool {
+        // What a service has that is being removed is finished.
+        guard isTCP(client), service.pointee.index >= 0 else { return true }
+        let caller = caller(client, service)
+        let consumer = client.pointee.exchange.consumer
+        guard caller.verdict == .admitted, caller.consumer == consumer else { return false }
+        let now = state.pointee.clock.timestamp
+        return state.pointee.consumers._withUnsafeGuaranteedRef { $0.exhaustedQuota(of: consumer, at: now) } == nil
     }
 
     private func admitConnection(

@@ -70,6 +70,10 @@ extension EventLoop {
         }
         if now >= client.pointee.exchange.nextRecordAt {
             book(client, outcome: .tunnel, pending: 0)
+            if !mayGoOn(client, service), let upstream = upstream(of: client) {
+                breakTunnel(client, upstream)
+                return
+            }
             beginStretch(client)
             let interval = service.pointee.settings.recordInterval
             client.pointee.exchange.nextRecordAt = interval == .max ? .max : now + interval
@@ -99,7 +103,7 @@ extension EventLoop {
         if client.pointee.exchange.flags.isSuperset(of: bothShut) { endTunnel(client) }
     }
 
-    /// One side failed: the other must not take the end of the bytes for the end of what was to come.
+    /// One side failed, or has to go: the other must not take the end of the bytes for the end of what was to come.
     private func breakTunnel(_ client: Client, _ upstream: Upstream) {
         client.pointee.exchange.upstream = UpstreamConnection.none
         closeUpstream(upstream, withReset: true)

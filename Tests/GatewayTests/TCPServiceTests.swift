@@ -231,6 +231,34 @@ extension GatewayTests {
             await fixture.stop()
         }
 
+        @Test func whoMayNoLongerIsCutOffWithinAStretch() async throws {
+            let origin = try Self.origin()
+            func service(_ consumer: ConsumerID) -> CloudService {
+                Self.service([TCPSource(network: "127.0.0.1", consumer: consumer)]) {
+                    $0.tcp?.recordInterval = .milliseconds(50)
+                }
+            }
+            let (fixture, port) = try await Self.start(service("alice"), [origin.port])
+            let client = try await blocking {
+                let client = try TestSocket(port: port)
+                _ = try client.read(1)
+                try waitUntil("it goes on beyond a stretch") { try fixture.usage().count >= 2 }
+                try client.write("x")
+                _ = try client.read(1)
+                return client
+            }
+            // Bob is entitled to nothing.
+            await fixture.apply(service("bob"), [origin.port])
+            try await blocking {
+                #expect(throws: TestSocket.Failure.self) { _ = try client.readToEnd() }
+                try waitUntil("the instance is free") { origin.openConnections == 0 }
+                let records = try fixture.usage()
+                #expect(records.allSatisfy { $0.consumer == "alice" })
+                #expect(records.reduce(0) { $0 + $1.bytesOut } == 2)
+            }
+            await fixture.stop()
+        }
+
         @Test func thePortComesAndGoesWithTheService() async throws {
             let origin = try Self.origin()
             let (fixture, port) = try await Self.start(Self.service(), [origin.port], loops: 2)
