@@ -32,8 +32,8 @@ import Testing
         #expect(sum(\.restartsOfControlPlane) > most)
     }
 
-    /// The first four ended without rest once: a trial of the breaker that hung before it died was waited for for ever. The
-    /// last used a host before an earlier life's virtual servers were taken from it.
+    /// The first four ended without rest once: a trial of the breaker that hung before it died was waited for for ever.
+    /// The last used a host before an earlier life's virtual servers were taken from it.
     @Test(arguments: [144, 310, 533, 638, 900] as [UInt64]) func whatWasFoundStaysMended(seed: UInt64) {
         let report = simulateHosts(seed: seed)
         #expect(report.violation == nil, "\(report)")
