@@ -197,6 +197,9 @@ def virtual_servers_commanded(page, around):
     page.wait_for_text("gives no console", "[data-key=terminal]")
     page.wait_for_text("Open again", "[data-key=terminal]")
     page.screenshot(f"{around.screenshots}/server-console.png")
+    page.view("overview")
+    page.wait_for_text("2 / 2", "#main a.tile[href='#/infrastructure']")
+    page.wait_for_text("13 %", "#main a.tile[href='#/infrastructure']")
     page.view("infrastructure")
     page.wait_for_text(name, f"[data-key=host-{host}] tbody")
     # The hypervisor for tests cannot migrate: the refusal says why, in the dialog.

@@ -16,7 +16,7 @@ export const texts = {
   "usage.resourceAgent": "Resource agent",
   "usage.monitoringAgent": "Monitoring agent",
   "usage.ran": "ran {time}",
-  "usage.served": "{count} requests, busy {time}",
+  "usage.served": "requests: {count}, busy {time}",
   "usage.busyPart": "Busy",
   "usage.finding": "Finding",
   "usage.byConsumer": "By consumer (monitoring agent)",

@@ -4,6 +4,8 @@ export const texts = {
   "overview.unhealthy": "Parts of the platform do not work:",
   "overview.services": "Services up",
   "overview.instances": "Instances up",
+  "overview.hosts": "Physical servers up",
+  "overview.capacity": "Capacity in use",
   "overview.rate": "Requests",
   "overview.inFlight": "In flight",
   "overview.waiting": "Consumers waiting",

@@ -4,6 +4,8 @@ export const texts = {
   "overview.unhealthy": "平台的以下部件异常：",
   "overview.services": "正常服务",
   "overview.instances": "正常实例",
+  "overview.hosts": "正常物理服务器",
+  "overview.capacity": "已用容量",
   "overview.rate": "请求速率",
   "overview.inFlight": "处理中",
   "overview.waiting": "等待的消费者",

@@ -159,7 +159,7 @@ function operationTable(rows) {
     none: empty(t("operations.none"), t("infrastructure.noMoves")), columns: [
       { title: t("table.at"), cell: ({ startedAt }) => at(startedAt) },
       { title: t("operations.kind"), cell: ({ kind }) => h("b", {}, word("operation", kind)) },
-      { title: t("events.about"), cell: ({ instance, host }) => instance ?? host ?? "–" },
+      { title: t("events.about"), class: "nowrap", cell: ({ instance, host }) => instance ?? host ?? "–" },
       { title: t("services.state"), cell: ({ state }) => statePill("state", state) },
       { title: t("infrastructure.progress"), cell: ({ progress, failure }) => [failure && h("div", {}, failure),
         progress && h("div", {}, t("infrastructure.steps", {

@@ -15,8 +15,9 @@ export function overview(ctx) {
   live(ctx, async (signal) => {
     const until = Math.ceil(Date.now() / minute) * minute;
     const from = until - span;
-    const [parts, services, incidents, events, operations, usage] = await Promise.all([
-      health(), get("/services", signal), get("/incidents", signal), get("/events?newest=true&limit=8", signal),
+    const [parts, services, hosts, incidents, events, operations, usage] = await Promise.all([
+      health(), get("/services", signal), get("/physical-servers", signal), get("/incidents", signal),
+      get("/events?newest=true&limit=8", signal),
       get("/operations?limit=6", signal),
       get(query("/usage", { from: new Date(from).toISOString(), until: new Date(until).toISOString(),
         periodSeconds: 60 }), signal),
@@ -26,7 +27,8 @@ export function overview(ctx) {
     const rate = before && now.at > before.at && now.admitted >= before.admitted
       ? (now.admitted - before.admitted) / ((now.at - before.at) / 1_000) : undefined;
     if (!before || now.at - before.at >= 2_000) before = now;
-    return { parts, services: services.items, incidents: incidents.items, events: events.items.reverse(),
+    return { parts, services: services.items, hosts: hosts.items, incidents: incidents.items,
+      events: events.items.reverse(),
       operations: operations.items, usage, from, until, rate };
   }, (data) => draw(data), 4_000);
 }
@@ -56,7 +58,8 @@ function draw(data) {
       tile("services", t("overview.inFlight"), sum("requestsInFlight")),
       tile("notifications", t("overview.waiting"), waiting, undefined, waiting > 0 && "warn"),
       tile("notifications", t("overview.incidents"), data.incidents.length, undefined, data.incidents.length > 0
-        && "bad")),
+        && "bad"),
+      hostTiles(data.hosts)),
     h("div", { class: "grid" },
       card(t("overview.requests"), traffic(data), { width: 7 }),
       card(t("overview.incidents"), incidents(data.incidents), { width: 5, list: data.incidents.length > 0 }),
@@ -67,6 +70,22 @@ function draw(data) {
         t("overview.all")) }),
       card(t("overview.operations"), operations(data.operations), { width: 5, list: data.operations.length > 0,
         actions: link("events?show=operations", t("overview.all")) })),
+  ];
+}
+
+// Where there are physical servers: how many answer, and how much of the scarcer of processors and memory is taken.
+function hostTiles(hosts) {
+  if (hosts.length === 0) return [];
+  const up = hosts.filter(({ phase }) => phase === "up").length;
+  const part = (used, capacity) => {
+    const whole = hosts.reduce((sum, host) => sum + host[capacity], 0);
+    return whole > 0 ? hosts.reduce((sum, host) => sum + host[used], 0) / whole : 0;
+  };
+  const percent = Math.round(100 * Math.max(part("cpuMillicoresUsed", "cpuMillicores"),
+    part("memoryBytesUsed", "memoryBytes")));
+  return [
+    tile("infrastructure", t("overview.hosts"), up, hosts.length, up < hosts.length && "bad"),
+    tile("infrastructure", t("overview.capacity"), percent, undefined, percent >= 90 && "warn", "%"),
   ];
 }
 
