@@ -98,6 +98,7 @@ extension CloudController {
             adoptionAnswered(id) {
                 $0.exited(id, incarnation, crashed ? .crashed : .shutOff, inferredAt: inferredAt, &$1)
             }
+        case .vacate(let id, let incarnation): supervise(id) { $0.vacate(id, incarnation, &$1) }
         case .doubted(let id): supervise(id) { $0.doubted(id, &$1) }
         case .woken(let id, let incarnation): supervise(id) { $0.woken(id, incarnation, &$1) }
         case .lifecycle(let id, let incarnation, let kind):

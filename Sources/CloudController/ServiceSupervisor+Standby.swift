@@ -86,6 +86,14 @@ extension ServiceSupervisor {
         members[index].probeDueAt = context.steady
     }
 
+    /// Its host is being emptied. Whoever needs it meanwhile keeps it.
+    mutating func vacate(_ id: InstanceID, _ incarnation: Int, _ context: inout StepContext) {
+        guard let index = current(id, incarnation), members[index].isParked, !members[index].isWaking,
+            members[index].instance.role == .standby, members[index].destination == nil
+        else { return }
+        stop(index, then: .restart, grace: .zero, "its host is emptied, and it is made anew on another", &context)
+    }
+
     mutating func takeStandbyWishes() -> [StandbyWish] {
         if standbyWishes.isEmpty { return [] }
         defer { standbyWishes.removeAll() }

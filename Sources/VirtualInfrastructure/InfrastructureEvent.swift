@@ -115,6 +115,8 @@ public enum InfrastructureEffect: Hashable, Sendable {
     case ended(InstanceID, incarnation: Int, crashed: Bool, ago: TimeSpan?)
     /// A standby that was parked runs again.
     case woken(InstanceID, incarnation: Int)
+    /// A standby on storage is to leave its host, which is being emptied: it is ended there and started elsewhere.
+    case vacate(InstanceID, incarnation: Int)
     /// Its host's connection is lost: whether it still answers is to be found out at once.
     case doubted(InstanceID)
     /// For the books: `suspend` and `resume`, whoever caused them.

@@ -14,7 +14,8 @@ extension InfrastructureSupervisor {
     private func drainOutcome(
         of server: SupervisedServer, _ settings: MigrationSettings, _ free: inout ServerInventory
     ) -> DrainPlan.Outcome {
-        guard server.phase == .running || server.phase == .suspended, !server.isMigrating else {
+        guard server.phase == .running || server.phase == .suspended || canBeMadeAnew(server), !server.isMigrating
+        else {
             return .waits(phase: server.isMigrating ? "migrating" : server.phase.rawValue)
         }
         guard let destination = bestDestination(for: server, settings, in: free) else {
@@ -24,6 +25,9 @@ extension InfrastructureSupervisor {
         free.reserve(server.placement.flavor.resources, of: server.identity.service, on: destination)
         return .moves(to: destination)
     }
+
+    /// A standby on storage has no memory that could be copied, and nothing that its successor would miss.
+    private func canBeMadeAnew(_ server: SupervisedServer) -> Bool { server.phase == .saved && !server.isWaking }
 
     /// What the host has, the largest first.
     private func onHost(_ host: PhysicalServerID) -> [SupervisedServer] {
@@ -129,6 +133,16 @@ extension InfrastructureSupervisor {
             return "\(HostDrain.maximumAttempts) attempts failed, the last with: \(drain.failures[instance] ?? "")"
         }
         let settings = drain.settings.migration
+        if canBeMadeAnew(server) {
+            guard bestDestination(for: server, settings, in: inventory) != nil else {
+                let rejections = hosts.compactMap { rejection(of: server, on: $0.server.id, settings, in: inventory) }
+                return MigrationRefusal.noPlace(rejections).description
+            }
+            drain.attempts[instance] = attempt
+            drain.failures[instance] = "it is still saved on its host"
+            effects.append(.vacate(instance, incarnation: server.identity.incarnation))
+            return "it is made anew on another host"
+        }
         if let refusal = refusal(ofMigrating: instance, to: nil, settings) { return refusal.description }
         drain.attempts[instance] = attempt
         let id = OperationID("\(drain.operation.id).\(instance).\(attempt)")

@@ -208,6 +208,8 @@ extension InfrastructureSupervisor {
         case .unconfirmed: break
         case .starting: repeatStart(server)
         case .running, .suspended, .saved, .stopping:
+            // Its start is still on its way: it could come true after it was taken for ended.
+            if server.isRunUnderWay { return }
             if let startedAt = server.startedAt, startedAt + Self.listInterval > now { return }
             ended(server, crashed: true, inferred: true)
         }

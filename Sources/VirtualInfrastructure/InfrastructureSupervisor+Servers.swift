@@ -128,7 +128,7 @@ extension InfrastructureSupervisor {
     ) {
         guard let server = servers.values.first(where: { $0.name == name && $0.placement.uuid == uuid }),
             server.mayBe(on: host)
-        else { return }
+        else { return strayChanged(host, name, change) }
         if let index = hostIndex(host) { hosts[index].health.heard(at: now) }
         let instance = server.instance
         servers[instance]?.lastSeen = now
@@ -148,6 +148,17 @@ extension InfrastructureSupervisor {
             ended(server, crashed: change == .crashed, inferred: false)
         case .suspended, .resumed, .arrived, .departed, .defined, .undefined: break
         }
+    }
+
+    /// A start that was taken for failed, or lost with its connection, may come true late. What came of it is looked for
+    /// at once, so that it is gone before its successor starts.
+    private mutating func strayChanged(
+        _ host: PhysicalServerID, _ name: VirtualServerID, _ change: VirtualServerChange
+    ) {
+        guard change == .started || change == .resumed || change == .arrived, name.rawValue.hasPrefix("\(cloud)-"),
+            let index = hostIndex(host), hosts[index].isConnected
+        else { return }
+        askForList(index)
     }
 
     private mutating func wasStarted(_ server: SupervisedServer) {

@@ -62,6 +62,7 @@ import VirtualInfrastructure
             case .save(let name): (server, change) = (name, .saved)
             case .resume(let name): (server, change) = (name, .resumed)
             case .restore(let name): (server, change) = (name, .started)
+            case .destroy(let name): (server, change) = (name, .destroyed)
             case .run: (server, change) = (nil, nil)
             default: continue
             }
@@ -98,6 +99,33 @@ import VirtualInfrastructure
         #expect(!bench.effects.contains { if case .probe("web-2", _, _, _) = $0 { true } else { false } })
         #expect(bench.controller.instances.count == 2)
         #expect(bench.controller.infrastructure.running == ["web-1", "web-2"])
+    }
+
+    @Test("a standby on storage leaves a host that is emptied: made anew on another, with both lives in the books")
+    func leavesADrainedHost() throws {
+        var bench = try cloud(.warm)
+        let host = try #require(bench["web-2"]?.virtualServer?.host)
+        bench.effects = []
+        bench.command(.drainHost(host, DrainSettings(), operation: "op-1"))
+        var kinds: [String] = []
+        var books: [LifecycleEvent.Kind] = []
+        for _ in 0..<60 {
+            for effect in bench.effects {
+                if case .record(let event) = effect { kinds.append(event.kind) }
+                if case .lifecycle(let event) = effect, event.instance == "web-2" { books.append(event.kind) }
+            }
+            bench.effects = bench.effects.filter { if case .hypervisor = $0 { true } else { false } }
+            answer(&bench)
+            bench.pass(.seconds(1))
+        }
+        #expect(kinds.contains("physical-server.drained"))
+        #expect(!kinds.contains("instance.failed"))
+        #expect(phase(bench, "web-2") == .saved)
+        #expect(bench["web-2"]?.virtualServer?.host != host)
+        #expect(bench["web-2"]?.virtualServer?.parked == .saved)
+        #expect(books == [.stop, .start, .suspend])
+        #expect(bench.notifications.isEmpty)
+        #expect(bench.backends == ["web-1"])
     }
 
     @Test(
