@@ -41,8 +41,8 @@ struct SharedKeys {
             """
             the key files in \(data.path) are not those of the log database: \(faults.joined(separator: ", ")). Copy \
             \(Self.names.joined(separator: ", ")) from the data directory of the platform that used this database \
-            last, or from its backup. Where they are lost for good, start once with --adopt-keys: seals from then on have \
-            another public key, and links, tags and second factors made with the old keys end
+            last, or from its backup. Where they are lost for good, start once with --adopt-keys: seals from then on \
+            have another public key, and links, tags and second factors made with the old keys end
             """)
     }
 
