@@ -78,7 +78,8 @@ extension Scenarios {
         func refusesUnaudited() async throws {
             let server = try await PostgresServer.make()
             try await server.start()
-            let (own, _) = try await platform(on: server) { shop in shop.loginRules[0].whenUnauditable = .refuse }
+            let (own, database) = try await platform(on: server) { shop in shop.loginRules[0].whenUnauditable = .refuse
+            }
             let platform = try await own.start()
             let context = try await ScenarioContext(platform: platform)
             _ = try await context.waitUntilUp(3, of: "shop")
@@ -99,9 +100,29 @@ extension Scenarios {
             _ = try await context.eventually("a login again", within: .seconds(60)) {
                 try await logIn().status == 200 ? true : nil
             }
+            let key = own.directory.appendingPathComponent("seals.pub")
+            try Data(try await context.administration.verificationKey().key.utf8).write(to: key)
             #expect(await platform.stop() == 0)
+            // What is left can be checked by whoever has the database and the key.
+            let connection = "postgres:" + own.directory.appendingPathComponent("postgres").path
+            #expect(try verify(connection, key) == 0)
+            try await server.sql(
+                "SET session_replication_role = replica; UPDATE audit_event SET reason = 'altered'",
+                database: database)
+            #expect(try verify(connection, key) == 1, "what was altered is found")
             try FileManager.default.removeItem(at: own.directory)
             await server.remove()
+        }
+
+        private func verify(_ database: String, _ key: URL) throws -> Int32 {
+            let process = Process()
+            process.executableURL = Programs.cloudwright
+            process.arguments = ["audit", "verify", "--database", database, "--key-file", key.path]
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            process.waitUntilExit()
+            return process.terminationStatus
         }
 
         @Test("a platform whose server is away does not start, and says why")
