@@ -150,8 +150,8 @@ extension InfrastructureSupervisor {
         }
     }
 
-    /// A start that was taken for failed, or lost with its connection, may come true late. What came of it is looked for
-    /// at once, so that it is gone before its successor starts.
+    /// A start that was taken for failed, or lost with its connection, may come true late. What came of it is looked
+    /// for at once, so that it is gone before its successor starts.
     private mutating func strayChanged(
         _ host: PhysicalServerID, _ name: VirtualServerID, _ change: VirtualServerChange
     ) {
