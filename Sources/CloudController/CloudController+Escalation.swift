@@ -67,7 +67,8 @@ extension CloudController {
 extension ServiceSupervisor {
     /// The processor time of one unit; nil where instances do not grow.
     var unitSize: Int? {
-        guard let flavor = service.virtualServerTemplate?.flavor, let size = flavor.cpuMillicores,
+        guard service.scaling.vertical == .demand, let flavor = service.virtualServerTemplate?.flavor,
+            let size = flavor.cpuMillicores,
             let maximum = flavor.maximumCpuMillicores, size > 0, maximum > size
         else { return nil }
         return size
@@ -129,13 +130,19 @@ extension ServiceSupervisor {
 
     /// Once, until the load has fallen.
     fileprivate mutating func tellOfMissing(_ missing: Int, _ wish: EscalationWish, _ context: inout StepContext) {
+        tellOfMissing(
+            "\(id) lacks capacity for \(missing) more of \(units), which no physical server has: \(wish.reason)",
+            wish.reason, ["missing": String(missing)], &context)
+    }
+
+    mutating func tellOfMissing(
+        _ summary: String, _ reason: ScalingReason, _ facts: [String: String], _ context: inout StepContext
+    ) {
         guard !toldOfMissing else { return }
         toldOfMissing = true
-        let reason = wish.reason.description
+        let reason = reason.description
         context.record(
-            "scaling.exhausted", service: id,
-            "\(id) lacks capacity for \(missing) more of \(units), which no physical server has: \(reason)",
-            ["missing": String(missing), "reason": reason])
+            "scaling.exhausted", service: id, summary, facts.merging(["reason": reason]) { $1 })
         context.write(
             .notify(
                 Notification(

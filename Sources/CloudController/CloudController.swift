@@ -92,6 +92,7 @@ public struct CloudController: Sendable {
         case .infrastructure(let event):
             tellInfrastructure(event)
             noteProcessors(event)
+            followSizes(event)
         case .dataPlane(let event): handle(event)
         case .metricReported(let service, let metric, let value):
             supervise(service) { $0.reported(metric, value, &$1) }

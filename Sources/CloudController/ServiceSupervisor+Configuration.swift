@@ -9,6 +9,7 @@ extension ServiceSupervisor {
         let old = service
         service = new
         self.group = group
+        if old.scaling.vertical != new.scaling.vertical { (sizer, lacksSize) = (nil, false) }
         snapshotIsStale = true
         needsReconciliation = true
         for kind in ConstraintKind.allCases where old.constraints[kind] != new.constraints[kind] {

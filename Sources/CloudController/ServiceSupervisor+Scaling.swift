@@ -90,7 +90,7 @@ extension ServiceSupervisor {
             target = new
             needsReconciliation = true
         case .scaleIn(let count, let reason):
-            guard count < target else { return }
+            guard count < target, mayLose(instances - count, context) else { return }
             scaledIn(from: instances, to: count, reason, &context)
             target = count
             needsReconciliation = true

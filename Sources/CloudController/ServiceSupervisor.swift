@@ -42,6 +42,12 @@ struct ServiceSupervisor: Sendable {
     var latestArrivedAt: Timestamp?
     /// What is measured of `scaling.metrics`.
     var meter = WorkloadMeter()
+    /// Where sizes follow what is used: what is known of that.
+    var sizer: VerticalSizer?
+    /// A server should be larger than it can be anywhere.
+    var lacksSize = false
+    /// What a dry run would have given each last: the same is not recorded twice.
+    var proposedSizes: [InstanceID: Int] = [:]
     /// What was known of `scaling.metrics` when a decision was taken last, for its record.
     var seenMetrics: [String: Int] = [:]
     /// What was reported of `scaling.metrics`, by name.

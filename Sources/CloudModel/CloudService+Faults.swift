@@ -10,6 +10,7 @@ extension CloudService {
         constraints.check(&collector)
         scaling.check(&collector, constraints)
         scaling.warmPool?.check(&collector, self)
+        checkVertical(&collector)
         healthCheck.check(&collector)
         collector.check(loadBalancing.slowStart, in: .zero...(.hours(1)), "spec.loadBalancing.slowStart")
         collector.check(loadBalancing.drainTimeout, in: .zero...(.hours(24)), "spec.loadBalancing.drainTimeout")
@@ -131,6 +132,23 @@ extension WorkloadConstraints {
         collector.check(queueLength, in: 0...1_000_000, "\(path).queueLength")
         collector.check(queueTimeout, in: .zero...(.hours(1)), "\(path).queueTimeout")
         collector.check(maximumWait, in: .zero...(.hours(24)), "\(path).maximumWait")
+    }
+}
+
+extension CloudService {
+    fileprivate func checkVertical(_ collector: inout FaultCollector) {
+        guard scaling.vertical != .demand else { return }
+        let path = "spec.scaling.vertical"
+        var flavor: VirtualServerFlavor?
+        if case .virtualServer(let template) = instances { flavor = template.flavor }
+        collector.require(
+            flavor?.cpuMillicores != nil && flavor?.maximumCpuMillicores != nil, path,
+            "there is no size to follow \(scaling.vertical.rawValue)",
+            "give the virtual server cpuMillicores and maximumCpuMillicores, or remove it")
+        collector.require(
+            !scaling.metrics.contains { $0.kind == .processor }, path,
+            "processor use would set both the size and the number of the instances",
+            "follow another metric, or use vertical: demand")
     }
 }
 

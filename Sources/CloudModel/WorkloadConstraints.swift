@@ -93,6 +93,7 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
     public var tolerancePercent: Int
     /// How the demand is turned into a count; nil: each sample by itself, at the target utilisation.
     public var policy: ScalingPolicySettings?
+    public var vertical: VerticalScaling
     /// Nil: every scale-out starts its instances.
     public var warmPool: WarmPool?
     /// Whether it is learned from the load which policy is best, where none is named.
@@ -111,7 +112,7 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
         scaleInStabilisation: TimeSpan = .seconds(300), tolerancePercent: Int = 10,
         policy: ScalingPolicySettings? = nil, learns: Bool = true, metrics: [ScalingMetric] = [],
         schedules: [ScalingSchedule] = [], watch: ScalingWatch? = nil, warmPool: WarmPool? = nil,
-        isDryRun: Bool = false
+        vertical: VerticalScaling = .demand, isDryRun: Bool = false
     ) {
         self.targetUtilisationPercent = targetUtilisationPercent
         self.targetConcurrency = targetConcurrency
@@ -124,6 +125,7 @@ public struct ScalingSettings: Codable, Hashable, Sendable {
         self.schedules = schedules
         self.watch = watch
         self.warmPool = warmPool
+        self.vertical = vertical
         self.isDryRun = isDryRun
     }
 }
@@ -144,6 +146,7 @@ extension ScalingSettings {
             schedules: try container.decodeIfPresent([ScalingSchedule].self, forKey: .schedules) ?? [],
             watch: try container.decodeIfPresent(ScalingWatch.self, forKey: .watch),
             warmPool: try container.decodeIfPresent(WarmPool.self, forKey: .warmPool),
+            vertical: try container.decodeIfPresent(VerticalScaling.self, forKey: .vertical) ?? .demand,
             isDryRun: try container.decodeIfPresent(Bool.self, forKey: .isDryRun) ?? false)
     }
 }

@@ -126,6 +126,9 @@ extension ConfigurationSchema {
             Field("schedules", "list of mappings", none, "A higher minimum of instances at certain times."),
             Field("watch", "mapping", none, "When administrators are told of the load."),
             Field("warmPool", "mapping", none, "Instances that wait, started, for a scale-out."),
+            Field(
+                "vertical", "`demand`, `histogram`, `throttling`", "demand",
+                "By what the size of each virtual server follows the load, up to `maximumCpuMillicores`."),
             Field("dryRun", "true or false", "false", "Decisions are recorded in the event log and not carried out."),
         ])
 

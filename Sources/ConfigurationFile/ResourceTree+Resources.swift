@@ -286,6 +286,7 @@ extension ResourceTree {
                 section.add("parked", pool.parked.map { .plain($0.rawValue) })
             }
         }
+        mapping.add("vertical", scaling.vertical, default: usual.vertical) { .plain($0.rawValue) }
         mapping.add("dryRun", scaling.isDryRun, default: usual.isDryRun) { .plain(String($0)) }
     }
 

@@ -16,6 +16,7 @@ struct ScalingReader {
             policy: scalingPolicy(section), learns: section.boolean("learning") ?? defaults.learns,
             metrics: metrics(section), schedules: schedules(section), watch: watch(section),
             warmPool: warmPool(section),
+            vertical: section.choice("vertical", VerticalScaling.self) ?? defaults.vertical,
             isDryRun: section.boolean("dryRun") ?? defaults.isDryRun)
     }
 

@@ -143,6 +143,9 @@ public struct ThrottlingQuota: Hashable, Sendable {
         self.target = target
     }
 
+    /// What it has got: changes are carried out by others, or not.
+    public mutating func set(_ millicores: Double) { quota = max(1, millicores) }
+
     /// In millicores, over a tenth of a second.
     public mutating func used(_ millicores: Double) { usage.add(max(0, millicores)) }
 

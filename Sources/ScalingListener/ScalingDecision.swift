@@ -34,6 +34,10 @@ public enum ScalingReason: Hashable, Sendable, CustomStringConvertible {
     case metricMissing(String)
     /// Nothing says how much an instance takes.
     case nothingToFollow
+    /// A virtual server of the service should have so many millicores, which it can have nowhere.
+    case sizeUnavailable(InstanceID, wanted: Int, VerticalScaling)
+    /// With one fewer, the rest would use more than their largest size takes.
+    case wouldOutgrow(millicores: Int)
 
     public var description: String {
         switch self {
@@ -50,6 +54,9 @@ public enum ScalingReason: Hashable, Sendable, CustomStringConvertible {
         case .wouldFlap(let fewest): "fewer than \(fewest) would soon be too few again"
         case .noData: "there is no recent load sample"
         case .metricMissing(let name): "the metric \(name) has not been reported lately"
+        case .sizeUnavailable(let instance, let wanted, let kind):
+            "\(instance) should have \(wanted) millicores by \(kind.rawValue), and no physical server has them"
+        case .wouldOutgrow(let millicores): "the rest would use \(millicores) millicores each, nearly all they may have"
         case .nothingToFollow: "no constraint or target says how much an instance takes"
         }
     }

@@ -51,6 +51,9 @@ extension InfrastructureSupervisor {
         return best
     }
 
+    /// Neither on its way to another size or place, nor refused one a moment ago.
+    public func mayBeResized(_ instance: InstanceID) -> Bool { servers[instance].map(mayGrow) ?? false }
+
     private func mayGrow(_ server: SupervisedServer) -> Bool {
         server.phase == .running && !server.isMigrating && server.resize == nil && server.growsTo == nil
             && now >= server.growthPausedUntil ?? .epoch

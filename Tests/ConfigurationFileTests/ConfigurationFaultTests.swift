@@ -120,6 +120,8 @@ import Testing
             "2h is out of range; give 0s to 1h"
         ),
         ("scaling: {metrics: [{targetPerInstance: 1}]}", "name the metric: name: jobs-waiting"),
+        ("scaling: {vertical: sideways}", "is 'sideways', not one of demand, histogram, throttling"),
+        ("scaling: {vertical: histogram}", "there is no size to follow histogram"),
         ("scaling: {warmPool: {}}", "say how many wait: instances: 1"),
         ("scaling: {warmPool: {instances: 0}}", "0 is out of range; give 1 to 1000"),
         ("scaling: {warmPool: {instances: 1, parked: saved}}", "only virtual servers are parked"),

@@ -146,7 +146,7 @@ enum Full {
                 placement: PlacementRule(strategy: .pack, affinity: .strictlyApart, hostLabels: ["zone": "a"]),
                 stopGrace: .seconds(3))),
         constraints: WorkloadConstraints(maximumInstances: 2),
-        scaling: ScalingSettings(warmPool: WarmPool(instances: 1, parked: .saved)))
+        scaling: ScalingSettings(warmPool: WarmPool(instances: 1, parked: .saved), vertical: .histogram))
 
     static let hosts = [
         PhysicalServer(
