@@ -132,7 +132,7 @@ import VirtualInfrastructure
     }
 
     @Test(
-        "no host has room: there are more instances, none of which goes while they are needed, and then a person is told"
+        "no host has room: there are more instances, none goes while they are needed, and then a person is told"
     )
     func outAndNotify() {
         var cloud = Cloud(millicores: [450, 450], .throttling)

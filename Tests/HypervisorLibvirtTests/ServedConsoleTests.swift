@@ -85,7 +85,7 @@ struct ServedConsoleTests {
     }
 
     private static func begin(_ arguments: [String], _ output: URL) throws -> Process {
-        FileManager.default.createFile(atPath: output.path, contents: nil)
+        try Data().write(to: output)
         let process = Process()
         process.executableURL = URL(filePath: program)
         process.arguments = arguments

@@ -118,8 +118,9 @@ private func exporter(
         let file = NSTemporaryDirectory() + "headers-\(UUID())"
         defer { try? FileManager.default.removeItem(atPath: file) }
         func write(_ text: String, mode: Int) {
-            FileManager.default.createFile(
+            let made = FileManager.default.createFile(
                 atPath: file, contents: Data(text.utf8), attributes: [.posixPermissions: mode])
+            #expect(made)
         }
         func failure() -> String {
             do throws(TraceSettingsError) {
