@@ -50,7 +50,12 @@ public final class TimelineTraces: SpanSource {
             keep(spans.expired(at: now()))
             try? await Task.sleep(for: Self.pause)
         }
-        keep(spans.takeRest())
+        // What was told last; the caller is cancelled by now.
+        await Task.detached { [self, position, spans] in
+            var spans = spans
+            _ = try? await follow(after: position, &spans)
+            keep(spans.takeRest())
+        }.value
     }
 
     /// Reads what is new; gives back the last position.

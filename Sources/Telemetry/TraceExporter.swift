@@ -78,12 +78,17 @@ public final class TraceExporter: Sendable {
         return totals
     }
 
-    /// Until cancelled; what is there then is sent once more, without another attempt.
+    /// Until cancelled. Call `finish` afterwards.
     public func run() async {
         while !Task.isCancelled {
             let sent = await exportOnce(attempts: Self.attempts)
             if sent < Self.batchSize { try? await Task.sleep(for: pause) }
         }
+    }
+
+    /// Sends what the sources still have, without another attempt, and closes the connections.
+    public func finish() async {
+        // The caller may be cancelled already.
         await Task.detached { [self] in
             while await exportOnce(attempts: 1) >= Self.batchSize, !isFailing.withLock({ $0 }) {}
             session.finishTasksAndInvalidate()

@@ -30,5 +30,6 @@ struct TracePath: Sendable {
         async let following: Void = operations.run()
         await exporter.run()
         await following
+        await exporter.finish()
     }
 }

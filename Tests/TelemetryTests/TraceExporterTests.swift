@@ -54,6 +54,18 @@ private func exporter(
         }
         task.cancel()
         await task.value
+        await exporter.finish()
+    }
+
+    /// What comes after the end of `run` is sent all the same.
+    @Test func theRestIsSentAtTheEnd() async throws {
+        let collector = try Collector()
+        defer { collector.close() }
+        let exporter = try exporter(TraceSettings(endpoint: collector.endpoint), [span(1), span(2)])
+        let task = Task { await exporter.finish() }
+        task.cancel()
+        await task.value
+        #expect(exporter.totals.exported == 2 && collector.posts.count == 1)
     }
 
     @Test func spansArriveInBatchesWithTheirHeaders() async throws {
