@@ -20,13 +20,26 @@ extension LibvirtHypervisor {
                 throw HypervisorError(
                     .unsupported, "\(server) has no display; give its service's virtualServer one: display: vnc")
             }
-            let handed = virDomainOpenGraphicsFD(
-                domain.handle, 0, VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH.rawValue)
-            if handed >= 0 { return handed }
-            let target = try DisplayAddress(server, graphics.attributes, connection)
-            return try target.connected()
+            let host = try Self.hostName(of: connection)
+            // Asked for it over a network, a libvirtd ends the connection: a descriptor cannot pass there.
+            if host.isEmpty {
+                let handed = virDomainOpenGraphicsFD(
+                    domain.handle, 0, VIR_DOMAIN_OPEN_GRAPHICS_SKIPAUTH.rawValue)
+                if handed >= 0 { return handed }
+            }
+            return try DisplayAddress(server, graphics.attributes, ofHost: host).connected()
         }
         return SocketLine(descriptor)
+    }
+
+    /// Of the connection's address; empty on this machine.
+    private static func hostName(of connection: OpaquePointer) throws(HypervisorError) -> String {
+        guard let text = virConnectGetURI(connection) else { throw .last("asking for the host's address") }
+        defer { free(text) }
+        let parts = String(cString: text).split(separator: "/", omittingEmptySubsequences: false)
+        let named = parts.count > 2 ? parts[2].split(separator: "@").last ?? "" : ""
+        return named.hasPrefix("[")
+            ? String(named.dropFirst().prefix { $0 != "]" }) : String(named.prefix { $0 != ":" })
     }
 }
 
@@ -37,7 +50,7 @@ private struct DisplayAddress {
     var port: String
 
     init(
-        _ server: VirtualServerID, _ graphics: [String: String], _ connection: OpaquePointer
+        _ server: VirtualServerID, _ graphics: [String: String], ofHost name: String
     ) throws(HypervisorError) {
         guard let port = graphics["port"], let number = Int(port), number > 0 else {
             throw HypervisorError(.failed, "the host does not say where the display of \(server) listens")
@@ -50,14 +63,7 @@ private struct DisplayAddress {
                 .unsupported,
                 "the display of \(server) listens on \(listens) of its host only; set vnc_listen in the host's "
                     + "/etc/libvirt/qemu.conf to its address on the private network, and restart the virtual server")
-        case "0.0.0.0", "::":
-            guard let text = virConnectGetURI(connection) else { throw .last("asking for the host's address") }
-            defer { free(text) }
-            let rest = String(cString: text).split(separator: "/", omittingEmptySubsequences: false)
-            let named = rest.count > 2 ? rest[2].split(separator: "@").last ?? "" : ""
-            host =
-                named.hasPrefix("[")
-                ? String(named.dropFirst().prefix { $0 != "]" }) : String(named.prefix { $0 != ":" })
+        case "0.0.0.0", "::": host = name.isEmpty ? "127.0.0.1" : name
         default: host = listens
         }
     }

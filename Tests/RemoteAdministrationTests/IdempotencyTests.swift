@@ -105,9 +105,10 @@ import Testing
                 try await live.send(
                     "GET", "/api/v1/whoami", as: nil, headers: ["Authorization": "Bearer \(token)"]
                 ).status == 200)
-            for file in try FileManager.default.contentsOfDirectory(
-                at: live.directory, includingPropertiesForKeys: nil)
-            {
+            let files = try FileManager.default.contentsOfDirectory(
+                at: live.directory, includingPropertiesForKeys: [.isRegularFileKey])
+            #expect(!files.isEmpty)
+            for file in files where try file.resourceValues(forKeys: [.isRegularFileKey]).isRegularFile == true {
                 let bytes = try Data(contentsOf: file)
                 for text in [secret, token, "a-wrong-token-that-was-typed"] + live.tokens.values {
                     #expect(bytes.range(of: Data(text.utf8)) == nil, "a secret is in \(file.lastPathComponent)")
