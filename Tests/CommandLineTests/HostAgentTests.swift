@@ -38,10 +38,11 @@ import Testing
         #expect(mkfifo(pipe.path, 0o600) == 0)
         let mine = try Self.guest("leased-web-1-1", pipe)
         let another = try Self.guest("lease-web-1-1", pipe)
-        defer { for process in [mine, another] { process.terminate() } }
-        let (state, token) = (folder.appendingPathComponent("state"), folder.appendingPathComponent("token"))
         var agent: Process?
-        defer { agent?.terminate() }
+        // Signals that the test's process ignores are ignored by what it starts, SIGTERM among them; and an agent that
+        // went on would kill the guests of the next run.
+        defer { for process in [mine, another, agent] { process.map { _ = kill($0.processIdentifier, SIGKILL) } } }
+        let (state, token) = (folder.appendingPathComponent("state"), folder.appendingPathComponent("token"))
         try await LiveServer.run { live in
             await live.cloud.setHosts(
                 [
