@@ -10,7 +10,7 @@ extension AdministrationClient {
         _ instance: String, takingOver: Bool = false
     ) throws(ClientError) -> ConsoleConnection {
         let path = "/api/v1/virtual-servers/\(Self.encoded(instance))/console" + (takingOver ? "?takeOver=true" : "")
-        return try ConsoleConnection(server: server, path: path, token: token, timeoutSeconds: timeoutSeconds)
+        return try ConsoleConnection(self, path: path)
     }
 }
 
@@ -23,39 +23,29 @@ public final class ConsoleConnection {
         case ended(code: UInt16?, reason: String)
     }
 
-    private static let startUp: CURLcode = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
     private static let maximumHeadBytes = 16_384
     private static let maximumProblemBytes = 65_536
 
-    private let server: String
-    private let timeoutSeconds: Int
+    private let client: AdministrationClient
     private let handle: UnsafeMutableRawPointer
     private var reader = WebSocketReader(side: .client, maximumFrameBytes: 1 << 20)
     private var random = SystemRandomNumberGenerator()
     /// To wait for with `poll`.
     public let descriptor: Int32
 
-    init(server: String, path: String, token: String?, timeoutSeconds: Int) throws(ClientError) {
-        guard Self.startUp == CURLE_OK, let handle = curl_easy_init() else {
-            throw .unreachable(server: server, reason: "libcurl cannot be used: out of memory")
-        }
-        self.handle = handle
-        self.server = server
-        self.timeoutSeconds = timeoutSeconds
+    init(_ client: AdministrationClient, path: String) throws(ClientError) {
+        self.client = client
+        handle = try client.curlHandle(for: client.server)
         // libcurl makes the connection, through TLS and proxies where they are asked for; what is said on it is ours.
-        ccurl_set_number(handle, CURLOPT_NOSIGNAL, 1)
         ccurl_set_number(handle, CURLOPT_CONNECT_ONLY, 1)
-        ccurl_set_number(handle, CURLOPT_CONNECTTIMEOUT, timeoutSeconds)
         ccurl_set_number(handle, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
-        ccurl_allow_protocols(handle, "http,https", ccurl_protocols_http)
-        ccurl_set_text(handle, CURLOPT_URL, server)
         let code = curl_easy_perform(handle)
         guard code == CURLE_OK else {
             curl_easy_cleanup(handle)
-            throw .unreachable(server: server, reason: String(cString: curl_easy_strerror(code)))
+            throw .unreachable(server: client.server, reason: String(cString: curl_easy_strerror(code)))
         }
         descriptor = ccurl_socket(handle)
-        try shakeHands(path, token)
+        try shakeHands(path)
     }
 
     deinit { curl_easy_cleanup(handle) }
@@ -74,7 +64,7 @@ public final class ConsoleConnection {
                         return .ended(code: code, reason: reason)
                     }
                 }
-            } catch { throw .unexpectedAnswer(server: server, what: error.reason) }
+            } catch { throw .unexpectedAnswer(server: client.server, what: error.reason) }
             guard let bytes = try read() else { return nil }
             if bytes.isEmpty { return .ended(code: nil, reason: "the connection was closed") }
             reader.append(bytes)
@@ -101,8 +91,8 @@ public final class ConsoleConnection {
 
     // MARK: Handshake
 
-    private func shakeHands(_ path: String, _ token: String?) throws(ClientError) {
-        guard let url = URL(string: server), let host = url.host else { throw .badAddress(server) }
+    private func shakeHands(_ path: String) throws(ClientError) {
+        guard let url = URL(string: client.server), let host = url.host else { throw .badAddress(client.server) }
         let key = WebSocketHandshake.key(using: &random)
         let name = host.contains(":") && !host.hasPrefix("[") ? "[\(host)]" : host
         var lines = [
@@ -110,14 +100,14 @@ public final class ConsoleConnection {
             "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: \(WebSocketHandshake.version)",
             "Sec-WebSocket-Key: \(key)", "Accept: \(API.problemMediaType)",
         ]
-        if let token { lines.append("Authorization: Bearer \(token)") }
+        if let token = client.token { lines.append("Authorization: Bearer \(token)") }
         try write(Array((lines.joined(separator: "\r\n") + "\r\n\r\n").utf8))
         var received: [UInt8] = []
         let end = Array("\r\n\r\n".utf8)
         var head: Range<Int>?
         while head == nil {
             guard received.count <= Self.maximumHeadBytes else {
-                throw .unexpectedAnswer(server: server, what: "the head of its answer is too long")
+                throw .unexpectedAnswer(server: client.server, what: "the head of its answer is too long")
             }
             received += try readWaiting()
             head = received.indices.first { received[$0...].starts(with: end) }.map { 0..<$0 }
@@ -133,7 +123,7 @@ public final class ConsoleConnection {
         let status = text[0].split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
         guard status == 101 else { throw try refusal(status, fields, rest) }
         guard fields["sec-websocket-accept"] == WebSocketHandshake.accept(ofKey: key) else {
-            throw .unexpectedAnswer(server: server, what: "it does not answer the WebSocket's key")
+            throw .unexpectedAnswer(server: client.server, what: "it does not answer the WebSocket's key")
         }
         reader.append(rest)
     }
@@ -144,10 +134,7 @@ public final class ConsoleConnection {
         var body = begun
         let length = min(fields["content-length"].flatMap { Int($0) } ?? 0, Self.maximumProblemBytes)
         while body.count < length { body += try readWaiting() }
-        if let problem = try? JSONDecoder().decode(API.Problem.self, from: Data(body.prefix(length))) {
-            return .refused(problem)
-        }
-        return .unexpectedAnswer(server: server, what: "status \(status)")
+        return client.refusal(Transport.Answer(status: status, headers: fields, body: Array(body.prefix(length))))
     }
 
     // MARK: Octets
@@ -158,7 +145,7 @@ public final class ConsoleConnection {
         var count = 0
         let code = curl_easy_recv(handle, &piece, piece.count, &count)
         if code == CURLE_AGAIN { return nil }
-        guard code == CURLE_OK else { throw .unreachable(server: server, reason: "the connection broke") }
+        guard code == CURLE_OK else { throw .unreachable(server: client.server, reason: "the connection broke") }
         return Array(piece.prefix(count))
     }
 
@@ -166,7 +153,7 @@ public final class ConsoleConnection {
         while true {
             if let bytes = try read() {
                 guard !bytes.isEmpty else {
-                    throw .unreachable(server: server, reason: "the connection was closed before an answer")
+                    throw .unreachable(server: client.server, reason: "the connection was closed before an answer")
                 }
                 return bytes
             }
@@ -185,15 +172,15 @@ public final class ConsoleConnection {
             switch code {
             case CURLE_OK: continue
             case CURLE_AGAIN: try wait(for: Int16(POLLOUT))
-            default: throw .unreachable(server: server, reason: "the connection broke")
+            default: throw .unreachable(server: client.server, reason: "the connection broke")
             }
         }
     }
 
     private func wait(for events: Int16) throws(ClientError) {
         var entry = pollfd(fd: descriptor, events: events, revents: 0)
-        guard poll(&entry, 1, Int32(timeoutSeconds) * 1_000) != 0 else {
-            throw .timedOut(server: server, seconds: timeoutSeconds)
+        guard poll(&entry, 1, Int32(client.timeoutSeconds) * 1_000) != 0 else {
+            throw .timedOut(server: client.server, seconds: client.timeoutSeconds)
         }
     }
 }

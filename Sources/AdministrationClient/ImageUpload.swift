@@ -23,8 +23,8 @@ extension AdministrationClient {
     ) throws(ClientError) -> API.Image {
         let values = [("name", name), ("format", format.rawValue)] + (sha256.map { [("sha256", $0)] } ?? [])
         let query = values.map { "\($0.0)=\(Self.encoded($0.1))" }.joined(separator: "&")
-        let upload = try ImageUpload(server: server, token: token, timeoutSeconds: timeoutSeconds)
-        let answer = try upload.send(path("images") + "?" + query, from: file, size: size, sent: sent)
+        let upload = try ImageUpload(self, to: path("images") + "?" + query)
+        let answer = try upload.send(from: file, size: size, sent: sent)
         guard answer.status == 201 else { throw refusal(answer) }
         return try value(API.Image.self, of: answer)
     }
@@ -32,14 +32,11 @@ extension AdministrationClient {
 
 /// One request with a body of any size, by libcurl: URLSession would hold a body that comes through a pipe as a whole.
 private final class ImageUpload {
-    private static let startUp: CURLcode = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
     private static let maximumAnswerBytes = 65_536
     /// What a read function answers to end the transfer.
     private static let abort = 0x1000_0000
 
-    private let server: String
-    private let token: String?
-    private let timeoutSeconds: Int
+    private let client: AdministrationClient
     private let handle: UnsafeMutableRawPointer
     private var file: Int32 = -1
     private var count: Int64 = 0
@@ -47,39 +44,30 @@ private final class ImageUpload {
     private var answer: [UInt8] = []
     private var hasReadFailed = false
 
-    init(server: String, token: String?, timeoutSeconds: Int) throws(ClientError) {
-        guard Self.startUp == CURLE_OK, let handle = curl_easy_init() else {
-            throw .unreachable(server: server, reason: "libcurl cannot be used: out of memory")
-        }
-        self.handle = handle
-        self.server = server
-        self.token = token
-        self.timeoutSeconds = timeoutSeconds
+    init(_ client: AdministrationClient, to path: String) throws(ClientError) {
+        self.client = client
+        handle = try client.curlHandle(for: client.server + path)
     }
 
     deinit { curl_easy_cleanup(handle) }
 
     func send(
-        _ path: String, from file: Int32, size: Int64?, sent: @escaping (Int64) -> Void
+        from file: Int32, size: Int64?, sent: @escaping (Int64) -> Void
     ) throws(ClientError) -> Transport.Answer {
         self.file = file
         self.sent = sent
         var lines = ["Content-Type: application/octet-stream", "Accept: application/json", "Expect:"]
-        if let token { lines.append("Authorization: Bearer \(token)") }
+        if let token = client.token { lines.append("Authorization: Bearer \(token)") }
         // A body of unknown size goes in chunks.
         if size == nil { lines.append("Transfer-Encoding: chunked") }
         var list: UnsafeMutablePointer<curl_slist>?
         for line in lines { list = curl_slist_append(list, line) ?? list }
         defer { curl_slist_free_all(list) }
         let context = Unmanaged.passUnretained(self).toOpaque()
-        ccurl_set_number(handle, CURLOPT_NOSIGNAL, 1)
         ccurl_set_number(handle, CURLOPT_FOLLOWLOCATION, 0)
-        ccurl_set_number(handle, CURLOPT_CONNECTTIMEOUT, timeoutSeconds)
         // Slower than this for so long is silence; how long it takes in all depends on the image.
         ccurl_set_number(handle, CURLOPT_LOW_SPEED_LIMIT, 1)
-        ccurl_set_number(handle, CURLOPT_LOW_SPEED_TIME, max(60, timeoutSeconds))
-        ccurl_allow_protocols(handle, "http,https", ccurl_protocols_http)
-        ccurl_set_text(handle, CURLOPT_URL, server + path)
+        ccurl_set_number(handle, CURLOPT_LOW_SPEED_TIME, max(60, client.timeoutSeconds))
         ccurl_set_list(handle, CURLOPT_HTTPHEADER, list)
         ccurl_set_number(handle, CURLOPT_UPLOAD, 1)
         ccurl_set_text(handle, CURLOPT_CUSTOMREQUEST, "POST")
@@ -96,9 +84,13 @@ private final class ImageUpload {
         let status = ccurl_response_code(handle)
         // A server that refuses may stop reading: its answer counts, not that the rest could not be sent.
         guard code == CURLE_OK || code == CURLE_SEND_ERROR && status >= 400 else {
-            if hasReadFailed { throw .unreachable(server: server, reason: "the file could not be read to its end") }
-            if code == CURLE_OPERATION_TIMEDOUT { throw .timedOut(server: server, seconds: timeoutSeconds) }
-            throw .unreachable(server: server, reason: String(cString: curl_easy_strerror(code)))
+            if hasReadFailed {
+                throw .unreachable(server: client.server, reason: "the file could not be read to its end")
+            }
+            if code == CURLE_OPERATION_TIMEDOUT {
+                throw .timedOut(server: client.server, seconds: client.timeoutSeconds)
+            }
+            throw .unreachable(server: client.server, reason: String(cString: curl_easy_strerror(code)))
         }
         let type = status == 201 ? "application/json" : API.problemMediaType
         return Transport.Answer(status: status, headers: ["content-type": type], body: answer)
