@@ -1,5 +1,6 @@
 import CloudController
 import CloudModel
+import VirtualInfrastructure
 
 /// Drives a controller by hand: gives it events at a virtual time, keeps the books of what it wrote, and answers what
 /// it asked for only as far as a test says.
@@ -73,6 +74,24 @@ struct Bench {
     mutating func kill(_ id: InstanceID, signal: Int32 = 9) {
         guard let incarnation = processes.removeValue(forKey: id) else { return }
         send(.instanceExited(id, incarnation: incarnation, status: .signalled(signal), inferredAt: nil))
+    }
+
+    /// Carries out what the hypervisors were asked since this was called last.
+    mutating func answerHypervisors() {
+        let asked = effects.compactMap { effect -> (PhysicalServerID, HypervisorCommand)? in
+            if case .hypervisor(let host, let command) = effect { (host, command) } else { nil }
+        }
+        effects = effects.filter { if case .hypervisor = $0 { false } else { true } }
+        for (host, command) in asked {
+            switch command {
+            case .run, .resize: send(.infrastructure(.commandEnded(host, command, failure: nil)))
+            case .migrate(_, let instance, _, _):
+                let result = MigrationResult(
+                    transferred: .mebibytes(12), totalTime: .milliseconds(900), downtime: .milliseconds(40), rounds: 3)
+                send(.infrastructure(.migrationEnded(instance, .succeeded(result))))
+            default: break
+            }
+        }
     }
 
     mutating func load(

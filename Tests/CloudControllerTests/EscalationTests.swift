@@ -40,37 +40,23 @@ import VirtualInfrastructure
         first[1].maintenance = true
         bench.command(.configure(CloudConfiguration(services: [], physicalServers: first)))
         bench.command(.configure(CloudConfiguration(services: [Self.service()], physicalServers: first)))
-        try answer(&bench)
+        answer(&bench)
         bench.command(.configure(CloudConfiguration(services: [Self.service()], physicalServers: hosts)))
         bench.pass(.seconds(5))
         bench.effects = bench.effects.filter { if case .hypervisor = $0 { false } else { true } }
         return bench
     }
 
-    /// Carries out what the hypervisors were asked last.
-    private func answer(_ bench: inout Bench) throws {
-        let asked = bench.effects.compactMap { effect -> (PhysicalServerID, HypervisorCommand)? in
-            if case .hypervisor(let host, let command) = effect { (host, command) } else { nil }
-        }
-        bench.effects = bench.effects.filter { if case .hypervisor = $0 { false } else { true } }
-        for (host, command) in asked {
-            switch command {
-            case .run, .resize: bench.send(.infrastructure(.commandEnded(host, command, failure: nil)))
-            case .migrate(_, let instance, _, _):
-                let result = MigrationResult(
-                    transferred: .mebibytes(12), totalTime: .milliseconds(900), downtime: .milliseconds(40), rounds: 3)
-                bench.send(.infrastructure(.migrationEnded(instance, .succeeded(result))))
-            default: break
-            }
-        }
+    private func answer(_ bench: inout Bench) {
+        bench.answerHypervisors()
         bench.pass(.seconds(1))
     }
 
-    private func hold(_ bench: inout Bench, _ span: TimeSpan, inFlight: Int) throws {
+    private func hold(_ bench: inout Bench, _ span: TimeSpan, inFlight: Int) {
         let end = bench.now + span
         while bench.now < end {
             bench.load(inFlight: inFlight)
-            try answer(&bench)
+            answer(&bench)
         }
     }
 
@@ -83,7 +69,7 @@ import VirtualInfrastructure
     @Test("its host has room: it grows where it is, is billed for that, and shrinks again after the window")
     func inPlace() throws {
         var bench = try cloud(millicores: [2_000, 2_000])
-        try hold(&bench, .seconds(5), inFlight: 6)
+        hold(&bench, .seconds(5), inFlight: 6)
         #expect(size(bench) == 3 * Self.base)
         #expect(host(bench) == "a")
         #expect(bench.controller.instances.count == 1)
@@ -91,11 +77,11 @@ import VirtualInfrastructure
         #expect(resized.kind == .resize)
         #expect(resized.resources.cpuMillicores == 3 * Self.base)
         // A short fall changes nothing; the window's end does, once.
-        try hold(&bench, .seconds(60), inFlight: 1)
+        hold(&bench, .seconds(60), inFlight: 1)
         #expect(size(bench) == 3 * Self.base)
-        try hold(&bench, .seconds(300), inFlight: 1)
+        hold(&bench, .seconds(300), inFlight: 1)
         #expect(size(bench) == Self.base)
-        try hold(&bench, .seconds(60), inFlight: 1)
+        hold(&bench, .seconds(60), inFlight: 1)
         #expect(bench.lifecycle.count { $0.kind == .resize } == 2)
         #expect(bench.lifecycle.last?.resources.cpuMillicores == Self.base)
     }
@@ -104,7 +90,7 @@ import VirtualInfrastructure
     func relocates() throws {
         var bench = try cloud(millicores: [500, 2_000])
         #expect(host(bench) == "a")
-        try hold(&bench, .seconds(5), inFlight: 6)
+        hold(&bench, .seconds(5), inFlight: 6)
         #expect(host(bench) == "b")
         #expect(size(bench) == 3 * Self.base)
         #expect(bench.controller.instances.count == 1)
@@ -115,7 +101,7 @@ import VirtualInfrastructure
         let used = bench.controller.infrastructure
         #expect(used.usage(of: "a").cpuMillicores == 0)
         #expect(used.usage(of: "b").cpuMillicores == 3 * Self.base)
-        try hold(&bench, .seconds(320), inFlight: 0)
+        hold(&bench, .seconds(320), inFlight: 0)
         #expect(size(bench) == Self.base)
         #expect(host(bench) == "b")
     }
@@ -123,10 +109,10 @@ import VirtualInfrastructure
     @Test("no host has room for a larger one: there are more instances, then somebody is told, once")
     func outAndNotify() throws {
         var bench = try cloud(millicores: [500, 500])
-        try hold(&bench, .seconds(5), inFlight: 4)
+        hold(&bench, .seconds(5), inFlight: 4)
         #expect(bench.controller.instances.count == 2)
         #expect(size(bench) == Self.base)
-        try hold(&bench, .seconds(30), inFlight: 12)
+        hold(&bench, .seconds(30), inFlight: 12)
         #expect(bench.controller.instances.count == 2)
         #expect(bench.notifications.count { $0.kind == "scaling-exhausted" } == 1)
     }
@@ -148,7 +134,7 @@ import VirtualInfrastructure
         bench.effects = bench.effects.filter { if case .hypervisor = $0 { false } else { true } }
         #expect(size(bench) == Self.base)
         #expect(bench.controller.infrastructure.usage(of: "a").cpuMillicores == Self.base)
-        try hold(&bench, .seconds(8), inFlight: 4)
+        hold(&bench, .seconds(8), inFlight: 4)
         #expect(bench.controller.instances.count == 2)
     }
 

@@ -41,28 +41,10 @@ import VirtualInfrastructure
             var first = hosts
             if first.count > 1 { first[1].maintenance = true }
             bench.command(.configure(CloudConfiguration(services: [service], physicalServers: first)))
-            answer()
+            bench.answerHypervisors()
             bench.command(.configure(CloudConfiguration(services: [service], physicalServers: hosts)))
             bench.pass(.seconds(5))
-            answer()
-        }
-
-        private mutating func answer() {
-            let asked = bench.effects.compactMap { effect -> (PhysicalServerID, HypervisorCommand)? in
-                if case .hypervisor(let host, let command) = effect { (host, command) } else { nil }
-            }
-            bench.effects = bench.effects.filter { if case .hypervisor = $0 { false } else { true } }
-            for (host, command) in asked {
-                switch command {
-                case .run, .resize: bench.send(.infrastructure(.commandEnded(host, command, failure: nil)))
-                case .migrate(_, let instance, _, _):
-                    let result = MigrationResult(
-                        transferred: .mebibytes(12), totalTime: .milliseconds(900), downtime: .milliseconds(40),
-                        rounds: 3)
-                    bench.send(.infrastructure(.migrationEnded(instance, .succeeded(result))))
-                default: break
-                }
-            }
+            bench.answerHypervisors()
         }
 
         /// Those that are up share a work of so many millicores, each as far as its size goes.
@@ -81,7 +63,7 @@ import VirtualInfrastructure
                     bench.send(.infrastructure(.measured(host, Dictionary(uniqueKeysWithValues: there))))
                 }
                 for _ in 0..<5 {
-                    answer()
+                    bench.answerHypervisors()
                     bench.load(inFlight: 1)
                     bench.pass(.seconds(2))
                 }

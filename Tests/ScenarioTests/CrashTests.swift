@@ -36,7 +36,7 @@ extension Scenarios {
                 _ = try await load.value
                 platform = try await own.start()
                 context = try ScenarioContext(context, on: platform)
-                answered += try await check(journal, since: began, in: context)
+                answered += try await context.recordedResponses(in: journal, since: began)
                 for log in try await context.administration.verifyLogs() {
                     #expect(log.fault == nil, "round \(round), \(log.log): \(log.fault ?? "")")
                 }
@@ -49,23 +49,6 @@ extension Scenarios {
             #expect(await platform.stop() == 0)
             #expect(try instanceProcesses(of: own).isEmpty, "no orphan")
             try FileManager.default.removeItem(at: own.directory)
-        }
-
-        /// The number of responses in the journal, each of which has one record.
-        private func check(_ journal: URL, since began: Timestamp, in context: ScenarioContext) async throws -> Int {
-            let text = (try? String(contentsOf: journal, encoding: .utf8)) ?? ""
-            let ids = text.split(separator: "\n").compactMap { $0.split(separator: "\t").first.map(String.init) }
-            var filter = UsageFilter()
-            filter.service = "shop"
-            filter.from = began.rfc3339
-            let missing = Set(ids)
-            let stored = try await context.eventually("the records of \(ids.count) responses") {
-                let found = try await context.administration.usageRecords(filter, limit: 1_000).map(\.requestID)
-                return missing.isSubset(of: found) ? found : nil
-            }
-            #expect(Set(stored).count == stored.count, "no record twice")
-            #expect(missing.count == ids.count, "no response twice")
-            return ids.count
         }
 
         /// The names of the instances that run below the directory, one for each process: those of other clouds on this

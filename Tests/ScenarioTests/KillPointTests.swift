@@ -68,7 +68,7 @@ extension Scenarios {
                 killed = points.split(separator: "\n").count
                 platform = try await own.start()
                 context = try ScenarioContext(context, on: platform)
-                answered += try await check(journal, since: began, in: context)
+                answered += try await context.recordedResponses(in: journal, since: began, within: .seconds(60))
                 for log in try await context.administration.verifyLogs() {
                     #expect(log.fault == nil, "round \(round), point \(point), \(log.log): \(log.fault ?? "")")
                 }
@@ -82,22 +82,6 @@ extension Scenarios {
             #expect(answered > 0, "the load was served at all")
             #expect(await platform.stop() == 0)
             try FileManager.default.removeItem(at: own.directory)
-        }
-
-        /// The number of responses in the journal, each of which has one record.
-        private func check(_ journal: URL, since began: Timestamp, in context: ScenarioContext) async throws -> Int {
-            let text = (try? String(contentsOf: journal, encoding: .utf8)) ?? ""
-            let ids = text.split(separator: "\n").compactMap { $0.split(separator: "\t").first.map(String.init) }
-            var filter = UsageFilter()
-            filter.service = "shop"
-            filter.from = began.rfc3339
-            let wanted = Set(ids)
-            let stored = try await context.eventually("the records of \(ids.count) responses", within: .seconds(60)) {
-                let found = try await context.administration.usageRecords(filter, limit: 1_000).map(\.requestID)
-                return wanted.isSubset(of: found) ? found : nil
-            }
-            #expect(Set(stored).count == stored.count, "no record twice")
-            return ids.count
         }
     }
 }

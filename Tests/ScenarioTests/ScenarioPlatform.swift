@@ -1,3 +1,4 @@
+import AdministrationClient
 import CloudModel
 import ConfigurationFile
 import Foundation
@@ -56,5 +57,26 @@ enum Programs {
     private static func beside(_ name: String) -> URL {
         URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
             .appendingPathComponent(name)
+    }
+}
+
+extension ScenarioContext {
+    /// The number of responses in a load client's journal, each of which has one usage record of the service `shop`.
+    func recordedResponses(
+        in journal: URL, since began: Timestamp, within limit: Duration = .seconds(20)
+    ) async throws -> Int {
+        let text = (try? String(contentsOf: journal, encoding: .utf8)) ?? ""
+        let ids = text.split(separator: "\n").compactMap { $0.split(separator: "\t").first.map(String.init) }
+        var filter = UsageFilter()
+        filter.service = "shop"
+        filter.from = began.rfc3339
+        let answered = Set(ids)
+        let stored = try await eventually("the records of \(ids.count) responses", within: limit) {
+            let found = try await administration.usageRecords(filter, limit: 1_000).map(\.requestID)
+            return answered.isSubset(of: found) ? found : nil
+        }
+        #expect(Set(stored).count == stored.count, "no record twice")
+        #expect(answered.count == ids.count, "no response twice")
+        return ids.count
     }
 }
