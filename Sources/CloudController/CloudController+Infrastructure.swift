@@ -4,11 +4,11 @@ import VirtualInfrastructure
 /// Instances on virtual servers: the services decide that one starts or stops, the infrastructure where and how.
 extension CloudController {
     mutating func changeHosts(from old: [PhysicalServer], to new: [PhysicalServer]) {
-        for server in old where !new.contains(where: { $0.id == server.id && $0.hypervisor == server.hypervisor }) {
+        for server in old where !new.contains(where: { $0.isReached(as: server) }) {
             context.act(.disconnect(server.id))
         }
         tellInfrastructure(.configured(new))
-        for server in new where !old.contains(where: { $0.id == server.id && $0.hypervisor == server.hypervisor }) {
+        for server in new where !old.contains(where: { $0.isReached(as: server) }) {
             context.act(.connect(server))
         }
     }

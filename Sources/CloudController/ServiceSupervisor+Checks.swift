@@ -15,16 +15,21 @@ extension ServiceSupervisor {
             instance.phase == .starting || instance.phase == .running
         else { return }
         members[index].checksAgainAtOnce = false
-        members[index].probeOverdueAt = context.steady + service.healthCheck.timeout + Self.answerMargin
-        context.act(
-            .probe(instance.id, incarnation: instance.incarnation, endpoint: endpoint, check: service.healthCheck))
+        var check = service.healthCheck
+        if let patience = patienceInDoubt(index, context) { check.timeout = patience }
+        members[index].probedAt = context.steady
+        members[index].probeOverdueAt = context.steady + check.timeout + Self.answerMargin
+        context.act(.probe(instance.id, incarnation: instance.incarnation, endpoint: endpoint, check: check))
     }
 
     mutating func probed(_ id: InstanceID, _ incarnation: Int, _ failure: String?, _ context: inout StepContext) {
         if let index = index(of: id), members[index].isParked { return members[index].probeOverdueAt = nil }
         // Without a check under way the answer is late or doubled.
         guard let index = current(id, incarnation), members[index].probeOverdueAt != nil else { return }
-        guard let failure else { return settle(index, .passed, "", &context) }
+        guard let failure else {
+            members[index].checkTook = members[index].probedAt.map { context.steady - $0 }
+            return settle(index, .passed, "", &context)
+        }
         // What stands still because it was told to has not failed.
         if members[index].instance.virtualServer?.isSuspended == true {
             members[index].probeOverdueAt = nil
@@ -37,7 +42,21 @@ extension ServiceSupervisor {
     /// How long the loss of a host's connection speaks against what ran there.
     private static let doubtLasts = TimeSpan.seconds(10)
 
-    /// The connection to its host is lost: it is checked at once, and a check that fails is further evidence.
+    /// The least that a check of an instance in doubt may take, and how many times what the last passed one took.
+    private static let shortestPatience = TimeSpan.milliseconds(500)
+    private static let patienceFactor: Int64 = 4
+
+    /// How long a check of an instance may take whose host is not heard: it need not be given the whole timeout, as
+    /// its silence is the second evidence, but several times of what it takes usually. Nil: as long as any.
+    private func patienceInDoubt(_ index: Int, _ context: StepContext) -> TimeSpan? {
+        guard let until = members[index].doubtedUntil, context.steady <= until, let usual = members[index].checkTook
+        else { return nil }
+        let several = TimeSpan.microseconds(usual.microseconds * Self.patienceFactor)
+        return min(service.healthCheck.timeout, max(several, Self.shortestPatience))
+    }
+
+    /// The connection to its host is lost: it is checked at once, and a check that fails is further evidence. One that
+    /// is under way is not given more time than that one would be.
     mutating func doubted(_ id: InstanceID, _ context: inout StepContext) {
         guard let index = index(of: id), members[index].instance.phase == .running, !members[index].isParked else {
             return
@@ -45,6 +64,9 @@ extension ServiceSupervisor {
         touch(index)
         members[index].doubtedUntil = context.steady + Self.doubtLasts
         members[index].probeDueAt = context.steady
+        if let overdue = members[index].probeOverdueAt, let patience = patienceInDoubt(index, context) {
+            members[index].probeOverdueAt = min(overdue, context.steady + patience)
+        }
     }
 
     /// Draws the conclusions of one check.

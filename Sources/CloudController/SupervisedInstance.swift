@@ -42,6 +42,10 @@ struct SupervisedInstance: Sendable {
     var probeDueAt: Timestamp?
     /// Set while a check is under way.
     var probeOverdueAt: Timestamp?
+    /// When the check was begun that is under way, or was the last.
+    var probedAt: Timestamp?
+    /// How long the last passed check took.
+    var checkTook: TimeSpan?
     var checksAgainAtOnce = false
     var stableAt: Timestamp?
     /// Kept in the balance although its checks time out, because there is no other: since when, and until when.
@@ -146,6 +150,7 @@ struct SupervisedInstance: Sendable {
         startDeadline = nil
         stopRepeatAt = nil
         stopsSent = 0
+        checkTook = nil
         clearChecks()
         drainUntil = nil
         drainBeganAt = nil

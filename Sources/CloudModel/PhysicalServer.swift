@@ -16,10 +16,16 @@ public struct PhysicalServer: Codable, Hashable, Sendable {
     public var closed: Bool
     /// How it is proven off when it does not answer.
     public var fencing: FencingMethod
+    /// Its hypervisor is taken for silent once it has left a question unanswered for so long.
+    public var silentAfter: TimeSpan
+
+    /// About as long as libvirt's keepalive takes.
+    public static let usualSilentAfter = TimeSpan.seconds(4)
 
     public init(
         id: PhysicalServerID, hypervisor: String, capacity: ServerResources, labels: [String: String] = [:],
-        maintenance: Bool = false, closed: Bool = false, fencing: FencingMethod = .manual
+        maintenance: Bool = false, closed: Bool = false, fencing: FencingMethod = .manual,
+        silentAfter: TimeSpan = usualSilentAfter
     ) {
         self.id = id
         self.hypervisor = hypervisor
@@ -28,9 +34,10 @@ public struct PhysicalServer: Codable, Hashable, Sendable {
         self.maintenance = maintenance
         self.closed = closed
         self.fencing = fencing
+        self.silentAfter = silentAfter
     }
 
-    /// What an earlier version stored is not closed.
+    /// What an earlier version stored is not closed, and has the usual patience.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         id = try container.decode(PhysicalServerID.self, forKey: .id)
@@ -40,6 +47,12 @@ public struct PhysicalServer: Codable, Hashable, Sendable {
         maintenance = try container.decode(Bool.self, forKey: .maintenance)
         closed = try container.decodeIfPresent(Bool.self, forKey: .closed) ?? false
         fencing = try container.decode(FencingMethod.self, forKey: .fencing)
+        silentAfter = try container.decodeIfPresent(TimeSpan.self, forKey: .silentAfter) ?? Self.usualSilentAfter
+    }
+
+    /// Whether one connection serves for both: it is the same hypervisor, waited for as long.
+    public func isReached(as other: PhysicalServer) -> Bool {
+        id == other.id && hypervisor == other.hypervisor && silentAfter == other.silentAfter
     }
 
     /// Whether new virtual servers may be put on it, as far as that is commanded.

@@ -47,6 +47,7 @@ extension PhysicalServer {
         case .lease(let span):
             collector.check(span, in: .seconds(5)...(.hours(1)), "spec.fencing.lease")
         }
+        collector.check(silentAfter, in: .seconds(2)...(.minutes(1)), "spec.silentAfter")
     }
 }
 

@@ -198,10 +198,13 @@ public struct VirtualServerPlacement: Codable, Hashable, Sendable {
     public var isSuspended: Bool
     /// It waits to be needed, as a standby; nil where it does not.
     public var parked: ParkedState?
+    /// The paths of the images that its disks are overlays over, as they were declared when it was started; nil where
+    /// an earlier version stored it.
+    public var images: [String]?
 
     public init(
         host: PhysicalServerID, name: VirtualServerID, uuid: String, address: String, flavor: VirtualServerFlavor,
-        destination: PhysicalServerID? = nil, isSuspended: Bool = false
+        destination: PhysicalServerID? = nil, isSuspended: Bool = false, images: [String]? = nil
     ) {
         self.host = host
         self.name = name
@@ -210,6 +213,7 @@ public struct VirtualServerPlacement: Codable, Hashable, Sendable {
         self.flavor = flavor
         self.destination = destination
         self.isSuspended = isSuspended
+        self.images = images
     }
 }
 

@@ -15,6 +15,9 @@ extension ConfigurationSchema {
                 "fencing", "mapping", none,
                 "How it is proven off when it does not answer; without it a person says so with "
                     + "`cloudwright physical-server confirm-off`."),
+            Field(
+                "silentAfter", "duration, 2s to 1m", "4s",
+                "It is suspect once its hypervisor, asked each second, has left a question unanswered for so long."),
         ])
 
     static let capacity = Section(

@@ -17,6 +17,7 @@ extension ResourceTree {
             case .lease(let span): fencing.add("lease", .plain(span.text))
             }
         }
+        spec.add("silentAfter", server.silentAfter, default: PhysicalServer.usualSilentAfter)
         return spec.tree
     }
 

@@ -20,7 +20,7 @@ struct PhysicalServerReader {
             id: name, hypervisor: hypervisor,
             capacity: ServerResources(cpuMillicores: cpuMillicores, memory: memory),
             labels: spec.textMapping("labels") ?? [:], maintenance: spec.boolean("maintenance") ?? false,
-            fencing: fencing())
+            fencing: fencing(), silentAfter: spec.duration("silentAfter") ?? PhysicalServer.usualSilentAfter)
     }
 
     private func fencing() -> FencingMethod {

@@ -16,6 +16,10 @@ final class Probe: @unchecked Sendable {
     private var deadline: Scheduled<Void>?
     private var channel: (any Channel)?
     private var onRelease: (() -> Void)?
+    private var isConnecting = false
+    /// How long a connection may take to be accepted before it is begun anew: the system repeats a lost first packet
+    /// after a second only, which is long where an instance has just come up. Doubled each time.
+    private var connectLimit = TimeAmount.milliseconds(300)
 
     var outcome: EventLoopFuture<String?> { promise.futureResult }
 
@@ -30,12 +34,18 @@ final class Probe: @unchecked Sendable {
     func start(onRelease: @escaping () -> Void) {
         self.onRelease = onRelease
         failureOnTimeout = "connecting"
+        connect()
+    }
+
+    private func connect() {
+        isConnecting = true
+        channel = nil
         let connected = ClientBootstrap(group: loop)
-            .connectTimeout(.hours(24))
+            .connectTimeout(connectLimit)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 self.channel = channel
-                channel.closeFuture.whenComplete { _ in self.release() }
+                channel.closeFuture.whenComplete { _ in if !self.isConnecting { self.release() } }
                 return channel.eventLoop.makeCompletedFuture {
                     if let http = self.request.http {
                         let handler = ResponseHeadHandler(self, request: http.request, expected: http.expectedStatus)
@@ -46,13 +56,23 @@ final class Probe: @unchecked Sendable {
             .connect(to: request.address)
         connected.whenComplete { result in
             switch result {
-            case .success(let channel): self.connected(channel)
-            case .failure(let error):
-                self.end(Self.text(of: error, otherwise: "cannot connect"))
-                // A socket that could not even be made has no close to wait for.
-                if self.channel == nil { self.release() }
+            case .success(let channel):
+                self.isConnecting = false
+                guard !self.hasEnded else { return channel.close(promise: nil) }
+                self.connected(channel)
+            case .failure(let error): self.notConnected(error)
             }
         }
+    }
+
+    private func notConnected(_ error: any Error) {
+        if !hasEnded, case ChannelError.connectTimeout = error {
+            connectLimit = connectLimit * 2
+            return connect()
+        }
+        isConnecting = false
+        end(Self.text(of: error, otherwise: "cannot connect"))
+        release()
     }
 
     private func connected(_ channel: any Channel) {

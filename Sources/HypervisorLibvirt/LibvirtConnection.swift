@@ -13,14 +13,20 @@ struct ConnectionObserver: Sendable {
 /// One connection to a libvirtd, from its opening to its loss. All calls block.
 final class LibvirtConnection: Sendable {
     private struct State: @unchecked Sendable {
-        /// Nil once it has ended.
+        /// Nil once it has been given back.
         var handle: OpaquePointer?
         var callbacks: [Int32] = []
         var watchesClose = false
+        /// Calls that are in it.
+        var users = 0
+        var isRefused = false
     }
 
     private let state: Mutex<State>
+    private let observers: ObserverBox
     let facts: HypervisorFacts
+    /// Its own: calls that an earlier connection never answers do not hold up those of the next.
+    let calls = BlockingCalls(maximumThreads: 8, maximumWaiting: 1_024)
 
     /// - Parameter keepaliveSeconds: asked each so many seconds; the third without an answer ends the connection.
     init(uri: String, keepaliveSeconds: Int32, observer: ConnectionObserver) throws(HypervisorError) {
@@ -42,7 +48,8 @@ final class LibvirtConnection: Sendable {
             }
         }
         state = Mutex(State(handle: handle))
-        do { try register(observer, handle) } catch {
+        observers = ObserverBox(observer)
+        do { try register(handle) } catch {
             end()
             throw error
         }
@@ -50,14 +57,26 @@ final class LibvirtConnection: Sendable {
 
     deinit { end() }
 
-    /// Gives everything back; calls that are in progress keep the connection until they are through.
+    /// From now on it takes no calls and reports nothing. Does not block.
+    func refuse() {
+        observers.silence()
+        state.withLock { $0.isRefused = true }
+    }
+
+    /// Gives everything back, or leaves that to the last call that is in it: libvirt is never told to close what a
+    /// thread waits in.
     func end() {
-        let ended = state.withLock { state in
-            let ended = state
-            state = State()
-            return ended
+        refuse()
+        releaseUnlessUsed()
+    }
+
+    private func releaseUnlessUsed() {
+        let ended = state.withLock { state -> State? in
+            guard state.isRefused, state.users == 0, state.handle != nil else { return nil }
+            defer { state.handle = nil }
+            return state
         }
-        guard let handle = ended.handle else { return }
+        guard let ended, let handle = ended.handle else { return }
         if ended.watchesClose { virConnectUnregisterCloseCallback(handle, Self.closed) }
         for callback in ended.callbacks { virConnectDomainEventDeregisterAny(handle, callback) }
         virConnectClose(handle)
@@ -68,11 +87,15 @@ final class LibvirtConnection: Sendable {
         _ call: (OpaquePointer) throws(HypervisorError) -> Value
     ) throws(HypervisorError) -> Value {
         let handle = state.withLock { state -> OpaquePointer? in
-            guard let handle = state.handle, virConnectRef(handle) == 0 else { return nil }
+            guard let handle = state.handle, !state.isRefused else { return nil }
+            state.users += 1
             return handle
         }
         guard let handle else { throw HypervisorError(.unreachable, "the connection has ended") }
-        defer { virConnectClose(handle) }
+        defer {
+            state.withLock { $0.users -= 1 }
+            releaseUnlessUsed()
+        }
         do { return try call(handle) } catch {
             // A call that fails because the connection ends says so in many ways.
             if error.code != .unreachable && virConnectIsAlive(handle) != 1 {
@@ -82,10 +105,18 @@ final class LibvirtConnection: Sendable {
         }
     }
 
-    private func register(_ observer: ConnectionObserver, _ handle: OpaquePointer) throws(HypervisorError) {
-        let watches = virConnectRegisterCloseCallback(handle, Self.closed, retained(observer), Self.release) == 0
-        let lifecycle = clibvirt_register_lifecycle(handle, Self.lifecycle, retained(observer), Self.release)
-        let jobs = clibvirt_register_job_completed(handle, Self.jobCompleted, retained(observer), Self.release)
+    /// Asks for something that costs nothing and goes to the other side and back. Also a refusal is an answer.
+    func ask() {
+        _ = try? use { handle throws(HypervisorError) in
+            var version: UInt = 0
+            return virConnectGetLibVersion(handle, &version)
+        }
+    }
+
+    private func register(_ handle: OpaquePointer) throws(HypervisorError) {
+        let watches = virConnectRegisterCloseCallback(handle, Self.closed, retainedObservers(), Self.release) == 0
+        let lifecycle = clibvirt_register_lifecycle(handle, Self.lifecycle, retainedObservers(), Self.release)
+        let jobs = clibvirt_register_job_completed(handle, Self.jobCompleted, retainedObservers(), Self.release)
         state.withLock {
             $0.watchesClose = watches
             $0.callbacks = [lifecycle, jobs].filter { $0 >= 0 }
@@ -95,16 +126,18 @@ final class LibvirtConnection: Sendable {
         guard lifecycle >= 0 else { throw .last("subscribing to events") }
     }
 
-    private func retained(_ observer: ConnectionObserver) -> UnsafeMutableRawPointer {
-        Unmanaged.passRetained(ObserverBox(observer)).toOpaque()
-    }
+    private func retainedObservers() -> UnsafeMutableRawPointer { Unmanaged.passRetained(observers).toOpaque() }
 
     private final class ObserverBox: Sendable {
-        let observer: ConnectionObserver
-        init(_ observer: ConnectionObserver) { self.observer = observer }
+        /// Nil once nobody listens any more.
+        private let observer: Mutex<ConnectionObserver?>
+
+        init(_ observer: ConnectionObserver) { self.observer = Mutex(observer) }
+
+        func silence() { observer.withLock { $0 = nil } }
 
         static func of(_ context: UnsafeMutableRawPointer?) -> ConnectionObserver? {
-            context.map { Unmanaged<ObserverBox>.fromOpaque($0).takeUnretainedValue().observer }
+            context.flatMap { Unmanaged<ObserverBox>.fromOpaque($0).takeUnretainedValue().observer.withLock { $0 } }
         }
     }
 

@@ -8,21 +8,29 @@ import Synchronization
 public struct LibvirtProvider: HypervisorProvider {
     private let logger: Logger
     private let firstRetry: Duration
+    private let keepaliveSeconds: Int32
     private let fence: any ActionFence
 
     public init(logger: Logger, fence: any ActionFence = NoActionFence()) {
         self.init(logger: logger, firstRetry: .milliseconds(100), fence: fence)
     }
 
-    /// - Parameter firstRetry: between the loss of a connection and the next attempt; doubled up to 3 s.
-    package init(logger: Logger, firstRetry: Duration, fence: any ActionFence = NoActionFence()) {
+    /// - Parameters:
+    ///   - firstRetry: between the loss of a connection and the next attempt; doubled up to 3 s.
+    ///   - keepaliveSeconds: between two of libvirt's own questions; the third without an answer ends the connection.
+    package init(
+        logger: Logger, firstRetry: Duration, keepaliveSeconds: Int32 = LibvirtHypervisor.keepaliveSeconds,
+        fence: any ActionFence = NoActionFence()
+    ) {
         self.fence = fence
         self.logger = logger
         self.firstRetry = firstRetry
+        self.keepaliveSeconds = keepaliveSeconds
     }
 
     public func open(_ server: PhysicalServer) -> any Hypervisor {
-        let hypervisor = LibvirtHypervisor(server, logger: logger, firstRetry: firstRetry, fence: fence)
+        let hypervisor = LibvirtHypervisor(
+            server, logger: logger, firstRetry: firstRetry, keepaliveSeconds: keepaliveSeconds, fence: fence)
         hypervisor.begin()
         return hypervisor
     }
@@ -33,7 +41,7 @@ final class LibvirtHypervisor: Hypervisor {
     private static let lastRetry = Duration.seconds(3)
     /// An attempt may hang for as long as the kernel repeats its first packet: two minutes. The next one does not wait.
     private static let attemptTimeout = Duration.seconds(5)
-    private static let keepaliveSeconds: Int32 = 1
+    static let keepaliveSeconds: Int32 = 1
 
     struct State {
         var connection: LibvirtConnection?
@@ -48,19 +56,25 @@ final class LibvirtHypervisor: Hypervisor {
     let state = Mutex(State())
     /// Consoles that are open, to be ended with the connection.
     let lines = Mutex<[WeakLine]>([])
-    let calls = BlockingCalls(maximumThreads: 8, maximumWaiting: 1_024)
     private let attempts = BlockingCalls(maximumThreads: 8, maximumWaiting: 8)
     private let address: String
+    /// How long it may leave a question unanswered.
+    private let patience: Duration
+    private let keepaliveSeconds: Int32
     /// Asked right before each call that changes something.
     let fence: any ActionFence
     private let firstRetry: Duration
     private let logger: Logger
     private let sink: AsyncStream<HypervisorEvent>.Continuation
 
-    init(_ server: PhysicalServer, logger: Logger, firstRetry: Duration, fence: any ActionFence) {
+    init(
+        _ server: PhysicalServer, logger: Logger, firstRetry: Duration, keepaliveSeconds: Int32, fence: any ActionFence
+    ) {
         self.fence = fence
         host = server.id
         address = server.hypervisor
+        patience = .microseconds(server.silentAfter.microseconds)
+        self.keepaliveSeconds = keepaliveSeconds
         self.firstRetry = firstRetry
         self.logger = logger
         // Were a reader to fall so far behind, the newest are kept and the connection is made anew, so that it lists.
@@ -117,17 +131,27 @@ final class LibvirtHypervisor: Hypervisor {
             return true
         }
         emit(.connected(connection.facts.capabilities), loss)
-        var reason = "closed from here"
-        for await text in losses {
-            reason = text
-            break
-        }
+        let reason = await lossOf(connection, losses, loss)
         state.withLock { if $0.connection === connection { $0.connection = nil } }
         // Told first: the end of a connection may wait for a peer that is not there any more.
         emit(.disconnected(reason: reason), loss)
         endLines()
         await end(connection)
         return true
+    }
+
+    /// Returns once libvirt says that the connection has ended, or the other side leaves a question unanswered.
+    private func lossOf(
+        _ connection: LibvirtConnection, _ losses: AsyncStream<String>, _ loss: AsyncStream<String>.Continuation
+    ) async -> String {
+        let watch = AnswerWatch(limit: patience, ask: { connection.ask() })
+        let silence = Task { [patience] in
+            await watch.untilSilent()
+            if !Task.isCancelled { loss.yield("a question stays unanswered for \(patience)") }
+        }
+        defer { silence.cancel() }
+        for await text in losses { return text }
+        return "closed from here"
     }
 
     private func attempt(
@@ -145,15 +169,14 @@ final class LibvirtHypervisor: Hypervisor {
             lost: { reason in loss.yield(reason) })
         let (outcomes, outcome) = AsyncStream<Result<LibvirtConnection, HypervisorError>>.makeStream(
             bufferingPolicy: .bufferingOldest(1))
-        let address = address
-        let attempts = attempts
+        let (address, attempts, keepaliveSeconds) = (address, attempts, keepaliveSeconds)
         // Not a child of this task: one that hangs is left behind, and gives its connection back when it gets one.
         Task {
             do throws(HypervisorError) {
                 let made = try await attempts.run {
                     Result { () throws(HypervisorError) in
                         try LibvirtConnection(
-                            uri: address, keepaliveSeconds: Self.keepaliveSeconds, observer: observer)
+                            uri: address, keepaliveSeconds: keepaliveSeconds, observer: observer)
                     }
                 }
                 if case .enqueued = outcome.yield(.success(made)) { return }
@@ -176,8 +199,9 @@ final class LibvirtHypervisor: Hypervisor {
     }
 
     private func end(_ connection: LibvirtConnection) async {
+        connection.refuse()
         // Where too many wait, it ends with its last reference instead.
-        _ = try? await calls.run {
+        _ = try? await connection.calls.run {
             connection.end()
             return .success(true)
         }
@@ -198,7 +222,7 @@ final class LibvirtHypervisor: Hypervisor {
         guard let connection = state.withLock({ $0.connection }) else {
             throw HypervisorError(.unreachable, "there is no connection to \(address)")
         }
-        return try await calls.run {
+        return try await connection.calls.run {
             Result { () throws(HypervisorError) in
                 try connection.use { handle throws(HypervisorError) in try body(handle, connection.facts) }
             }

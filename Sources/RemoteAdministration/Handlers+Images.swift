@@ -41,14 +41,43 @@ extension Handlers {
         }
     }
 
-    /// Services by the path of an image that their disks are declared over.
+    /// Services by the path of an image that their disks are declared over, or were when a virtual server of theirs
+    /// was started that is still there.
     private func imageUsers() async -> [String: [String]] {
-        var users: [String: [String]] = [:]
+        var users: [String: Set<String>] = [:]
         for service in await administration.configuration().services {
             guard case .virtualServer(let template) = service.instances else { continue }
-            for path in Set(template.disks.compactMap(\.image)) { users[path, default: []].append(service.id.rawValue) }
+            for path in template.disks.compactMap(\.image) { users[path, default: []].insert(service.id.rawValue) }
+        }
+        for server in await administration.virtualServers() {
+            for path in server.placement.images ?? [] {
+                users[path, default: []].insert(server.identity.service.rawValue)
+            }
         }
         return users.mapValues { $0.sorted() }
+    }
+
+    /// Instances whose virtual servers have overlays over it, running or not: also those of a declaration of before.
+    private func overlays(of image: API.Image) async -> [String] {
+        await administration.virtualServers().filter { $0.placement.images?.contains(image.path) ?? false }
+            .map(\.identity.instance.rawValue).sorted()
+    }
+
+    private func refuseToRemoveIfUsed(_ image: API.Image) async throws(API.Problem) {
+        func quoted(_ names: [String]) -> String {
+            names.prefix(10).map { "'\($0)'" }.joined(separator: ", ") + (names.count > 10 ? " and others" : "")
+        }
+        let layered = await overlays(of: image)
+        guard layered.isEmpty else {
+            throw API.Problem.conflict(
+                "The disks of \(quoted(layered)) are overlays over '\(image.name)', whatever is declared by now; "
+                    + "declare another image, apply, and restart these instances first.")
+        }
+        let users = await imageUsers()[image.path] ?? []
+        guard users.isEmpty else {
+            throw API.Problem.conflict(
+                "Disks of \(quoted(users)) are declared over '\(image.name)'; change them first.")
+        }
     }
 
     private func requireImages() throws(API.Problem) -> any ImageStore {
@@ -106,12 +135,7 @@ extension Handlers {
         }
         // No configuration comes in between that begins to use it.
         try await lane.run {
-            let users = await imageUsers()[image.path] ?? []
-            guard users.isEmpty else {
-                throw API.Problem.conflict(
-                    "Disks of \(users.map { "'\($0)'" }.joined(separator: ", ")) are declared over '\(name)'; change "
-                        + "them first, and let no virtual server of before run on.")
-            }
+            try await refuseToRemoveIfUsed(image)
             try await record("image.removed", "\(call.actor) removed the image \(name)", call, ["image": name])
             do { try await requireImages().remove(name) } catch let refusal as ImageRefusal {
                 throw API.Problem(refusal)

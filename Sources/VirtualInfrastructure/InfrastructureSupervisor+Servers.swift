@@ -21,7 +21,8 @@ extension InfrastructureSupervisor {
         case .success(let host):
             let definition = VirtualServerDefinition(template, identity, address: address)
             let placement = VirtualServerPlacement(
-                host: host, name: definition.name, uuid: definition.uuid, address: address, flavor: template.flavor)
+                host: host, name: definition.name, uuid: definition.uuid, address: address, flavor: template.flavor,
+                images: definition.disks.compactMap(\.image))
             let server = SupervisedServer(
                 identity: identity, placement: placement, phase: .starting, template: template)
             servers[instance] = server

@@ -21,6 +21,8 @@ struct Bench {
     var brokenStarts: (InstanceID) -> Bool = { _ in false }
     /// Whether the driver answers.
     var driverAnswers = true
+    /// Whether checks are answered at once; else a test answers them.
+    var answersChecks = true
 
     init(seed: UInt64 = 1) { random = SeededGenerator(seed: seed) }
 
@@ -51,6 +53,7 @@ struct Bench {
             if processes[id] == incarnation { processes[id] = nil }
             send(.instanceExited(id, incarnation: incarnation, status: .signalled(15), inferredAt: nil))
         case .probe(let id, let incarnation, _, _):
+            guard answersChecks else { return }
             send(.probeCompleted(id, incarnation: incarnation, failure: failing[id]))
         case .record, .persist, .persistIncident, .persistConfiguration, .persistOrdinal, .persistOperation,
             .persistDemand, .lifecycle, .notify, .publish, .connect, .disconnect, .hypervisor, .fence:

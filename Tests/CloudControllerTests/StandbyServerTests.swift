@@ -101,6 +101,56 @@ import VirtualInfrastructure
         #expect(bench.controller.infrastructure.running == ["web-1", "web-2"])
     }
 
+    /// The time that the newest check of the instance was given.
+    private func timeout(_ bench: Bench, _ id: InstanceID) -> TimeSpan? {
+        let given = bench.effects.compactMap { effect -> TimeSpan? in
+            if case .probe(id, _, _, let check) = effect { check.timeout } else { nil }
+        }
+        return given.last
+    }
+
+    /// The active one's checks take so long from now on; none is under way.
+    private func slow(_ bench: inout Bench, _ span: TimeSpan) {
+        bench.answersChecks = false
+        bench.effects = []
+        while timeout(bench, "web-1") == nil, let next = bench.controller.nextDeadline {
+            bench.now = max(bench.now, next)
+            bench.send(.deadline)
+        }
+        bench.now = bench.now + span
+        bench.send(.probeCompleted("web-1", incarnation: 1, failure: nil))
+        bench.effects = []
+    }
+
+    @Test(
+        "a check of one whose host is not heard may take several times of what it takes usually, not the whole timeout",
+        arguments: [(Int64(1), Int64(500)), (200, 800), (400, 1_000)])
+    func checksInDoubtAreShort(usual: Int64, given: Int64) throws {
+        var bench = try cloud(.hot)
+        slow(&bench, .milliseconds(usual))
+        let host = try #require(bench["web-1"]?.virtualServer?.host)
+        bench.send(.infrastructure(.disconnected(host, reason: "the other side closed the connection")))
+        bench.pass(.milliseconds(1))
+        #expect(timeout(bench, "web-1") == .milliseconds(given))
+        // Its failure is the second evidence: the standby is woken at once.
+        bench.send(.probeCompleted("web-1", incarnation: 1, failure: "timed out after \(given) ms"))
+        #expect(answer(&bench).contains { if case .resume = $0 { true } else { false } })
+    }
+
+    @Test("a check that is under way when the host falls silent is not given more time than one begun then")
+    func checksUnderWayAreCutShort() throws {
+        var bench = try cloud(.hot)
+        slow(&bench, .milliseconds(1))
+        while timeout(bench, "web-1") == nil { bench.pass(.milliseconds(100)) }
+        #expect(timeout(bench, "web-1") == .seconds(1))
+        let host = try #require(bench["web-1"]?.virtualServer?.host)
+        bench.send(.infrastructure(.disconnected(host, reason: "the other side closed the connection")))
+        bench.pass(.milliseconds(490))
+        #expect(bench["web-1"]?.role == .active)
+        bench.pass(.milliseconds(10))
+        #expect(bench["web-2"]?.role == .active)
+    }
+
     @Test("a standby on storage leaves a host that is emptied: made anew on another, with both lives in the books")
     func leavesADrainedHost() throws {
         var bench = try cloud(.warm)

@@ -155,7 +155,8 @@ enum Full {
             maintenance: true, fencing: .command(["/usr/sbin/fence_ipmilan", "-a", "{host}"])),
         PhysicalServer(
             id: "h2", hypervisor: "qemu+ssh://root@h2/system",
-            capacity: ServerResources(cpuMillicores: 2_500, memory: .mebibytes(1_000)), fencing: .lease(.seconds(45))),
+            capacity: ServerResources(cpuMillicores: 2_500, memory: .mebibytes(1_000)), fencing: .lease(.seconds(45)),
+            silentAfter: .seconds(9)),
     ]
 
     static let document = ConfigurationDocument(

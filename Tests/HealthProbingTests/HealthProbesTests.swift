@@ -54,6 +54,38 @@ import Testing
         #expect(took >= .milliseconds(300) && took < .seconds(3))
     }
 
+    @Test func connectsAnewWhereNobodyHeardTheFirstTime() async throws {
+        let server = try ScriptedServer(backlog: 0, answer: nil)
+        // Until the backlog is full, what is connected is accepted.
+        for _ in 0..<8 where await probes.probe(server.endpoint, HealthCheck(timeout: .milliseconds(100))) == nil {}
+        let (probes, endpoint) = (probes, server.endpoint)
+        let outcome = Task { await probes.probe(endpoint, HealthCheck(timeout: .seconds(2))) }
+        let hasEnded = Mutex(false)
+        let watch = Task {
+            var ports: Set<String> = []
+            while !hasEnded.withLock({ $0 }) {
+                ports.formUnion(Self.connecting(to: endpoint.port))
+                try? await Task.sleep(for: .milliseconds(20))
+            }
+            return ports
+        }
+        #expect(await outcome.value == "timed out after 2000 ms connecting")
+        hasEnded.withLock { $0 = true }
+        // The system itself would repeat the packet of the same connection.
+        #expect(await watch.value.count >= 2)
+    }
+
+    /// The own ports of connections to it that nobody has answered yet.
+    private static func connecting(to port: UInt16) -> Set<String> {
+        let all = (try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)) ?? ""
+        let remote = "0100007F:" + String(format: "%04X", port)
+        return Set(
+            all.split(separator: "\n").compactMap { line in
+                let words = line.split(separator: " ")
+                return words.count > 3 && words[2] == remote && words[3] == "02" ? String(words[1]) : nil
+            })
+    }
+
     // MARK: HTTP
 
     @Test func asksForThePathAndPassesOnTheStatus() async throws {

@@ -17,4 +17,12 @@ struct FaultRoundsTests {
         print(report)
         #expect(report.contains("\(rounds) rounds without a violation"))
     }
+
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: Self.program), "the program is not built"))
+    func savedStandbysLeaveHostsThatAreEmptied() throws {
+        let report = try Lab.lab("drain", "--program", Self.program)
+        print(report)
+        #expect(report.contains("the saved standby: it was on host"))
+        #expect(report.contains("the active one: it was on host"))
+    }
 }

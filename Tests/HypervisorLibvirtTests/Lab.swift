@@ -69,6 +69,16 @@ enum Lab {
             consoleLog: "/var/log/libvirt/\(name).console")
     }
 
+    /// A client's certificate that nobody vouches for, in libvirt's `pkipath`.
+    static func selfSigned(in folder: URL) throws {
+        let result = run([
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "1", "-subj", "/CN=platform", "-keyout", folder.appending(path: "clientkey.pem").path, "-out",
+            folder.appending(path: "clientcert.pem").path,
+        ])
+        guard result.status == 0 else { throw LabFailure(description: result.output) }
+    }
+
     private static func run(_ command: [String]) -> (status: Int32, output: String) {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")

@@ -7,8 +7,9 @@ import Foundation
 import Glibc
 import Testing
 
-/// Images over the API; what an image may be is tested where they are kept.
-@Suite struct ImageTests {
+/// Images over the API; what an image may be is tested where they are kept. One test after another: an import holds the
+/// thread that it is called on, and the server needs one.
+@Suite(.serialized) struct ImageTests {
     private static func digest(_ text: String) -> String { String(repeating: text, count: 64) }
 
     @Test("an image is sent in any pieces, listed, kept while it is used, and removed")
@@ -42,6 +43,28 @@ import Testing
             #expect(refused.status == 409 && refused.problem?.detail.contains("'disks'") == true)
             try await client.removeImage("known")
             #expect(try await client.images().map(\.name) == ["piped"])
+        }
+    }
+
+    @Test("an image stays while a virtual server of an earlier declaration has an overlay over it")
+    func overlaysOfBefore() async throws {
+        try await LiveServer.run { live in
+            let client = try AdministrationClient(server: live.address, token: live.tokens[.operator])
+            let file = try Self.file([UInt8](repeating: 7, count: 512))
+            defer { close(file) }
+            let image = try client.importImage("old", format: .raw, sha256: nil, from: file, size: 512)
+            // Its service is declared over another image by now, or not at all.
+            var server = Samples.virtualServer
+            server.placement.images = ["/srv/other.qcow2", image.path]
+            await live.cloud.setHosts([Samples.host], [server])
+            #expect(try await client.images().map(\.usedBy) == [["shop"]])
+            let refused = try await live.send("DELETE", "/api/v1/images/old", as: .operator)
+            #expect(refused.status == 409)
+            #expect(refused.problem?.detail.contains("'shop-1' are overlays over 'old'") == true)
+            server.placement.images = ["/srv/other.qcow2"]
+            await live.cloud.setHosts([Samples.host], [server])
+            try await client.removeImage("old")
+            #expect(try await client.images().isEmpty)
         }
     }
 

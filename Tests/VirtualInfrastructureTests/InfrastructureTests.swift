@@ -22,6 +22,21 @@ import VirtualInfrastructure
         #expect(commandLine.first == "ip=10.77.1.10/16 port=8080")
     }
 
+    @Test("the images that a virtual server was started over are stored with its place")
+    func images() {
+        var world = threeHosts()
+        var layered = smallServer
+        layered.disks = [
+            VirtualDisk(path: "/d/{instance}.qcow2", image: "/i/debian.qcow2", imageFormat: .qcow2),
+            VirtualDisk(path: "/d/{instance}.raw", format: .raw),
+        ]
+        world.start("web-1", layered)
+        let stored = world.effects.compactMap { effect -> VirtualServerPlacement? in
+            if case .placed("web-1", _, let placement) = effect { placement } else { nil }
+        }
+        #expect(stored.first?.images == ["/i/debian.qcow2"])
+    }
+
     @Test("where there is no place the start fails, with every host's reason")
     func noPlace() {
         var world = threeHosts()
