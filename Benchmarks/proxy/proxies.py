@@ -212,15 +212,26 @@ class Floor(Proxy):
     """A loop that only passes octets: the kernel's share of any proxy."""
 
     name = "floor"
-    jobs = ("plain",)
+    jobs = ("plain", *BODIES)
 
     def begin(self, backends, keys):
-        self.launch([compiled(self.directory, "shuttle"), *map(str, backends["plain"])])
-        wait_for(self.name, lambda: self.output().endswith("\n"), self.process)
-        self.port = int(self.output())
+        """A shuttle for each job with backends of its own: it does not read what is asked for."""
+        self.shuttles, self.ports = [], {}
+        for job, ports in backends.items():
+            self.launch([compiled(self.directory, "shuttle"), *map(str, ports)])
+            wait_for(self.name, lambda: self.output().endswith("\n"), self.process)
+            self.shuttles.append(self.process)
+            self.ports[job] = int(self.output())
 
     def url(self, job):
-        return f"http://127.0.0.1:{self.port}/{job}"
+        return f"http://127.0.0.1:{self.ports[job]}/{job}"
+
+    def measured_processes(self):
+        return [shuttle.pid for shuttle in self.shuttles]
+
+    def stop(self):
+        for self.process in getattr(self, "shuttles", []):
+            super().stop()
 
     def version(self):
         return "octets passed on unread"

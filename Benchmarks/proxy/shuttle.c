@@ -7,8 +7,10 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -17,6 +19,11 @@ enum { MAXIMUM_CONNECTIONS = 32768, BUFFER = 65536 };
 
 /* The other side of each connection, or -1. */
 static int peers[MAXIMUM_CONNECTIONS];
+/* Octets that each connection has not taken yet; its peer is not read meanwhile. */
+static struct rest {
+    char *octets;
+    size_t start, end;
+} rests[MAXIMUM_CONNECTIONS];
 static int set;
 
 static void die(const char *what) {
@@ -38,24 +45,65 @@ static void watch(int connection, int peer) {
     if (epoll_ctl(set, EPOLL_CTL_ADD, connection, &event) != 0) die("epoll_ctl");
 }
 
+static void interest(int connection, uint32_t events) {
+    struct epoll_event event = {.events = events, .data.fd = connection};
+    if (epoll_ctl(set, EPOLL_CTL_MOD, connection, &event) != 0) die("epoll_ctl");
+}
+
 static void end(int connection) {
     int peer = peers[connection];
     peers[connection] = -1;
+    free(rests[connection].octets);
+    rests[connection] = (struct rest){0};
     close(connection);
     if (peer >= 0) {
         peers[peer] = -1;
+        free(rests[peer].octets);
+        rests[peer] = (struct rest){0};
         close(peer);
     }
 }
 
-/* Messages are small and read at once, so a peer that does not take one whole is given up. */
+/* How many of the octets the connection took; -1 after its end. */
+static ssize_t offer(int connection, const char *octets, size_t count) {
+    ssize_t sent = send(connection, octets, count, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) return sent;
+    if (errno == EAGAIN || errno == EINTR) return 0;
+    end(connection);
+    return -1;
+}
+
 static void pass(int connection) {
     static char octets[BUFFER];
     int peer = peers[connection];
     if (peer < 0) return;
     ssize_t count = recv(connection, octets, sizeof octets, MSG_DONTWAIT);
     if (count < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (count <= 0 || send(peer, octets, (size_t)count, MSG_NOSIGNAL | MSG_DONTWAIT) != count) end(connection);
+    if (count <= 0) {
+        end(connection);
+        return;
+    }
+    ssize_t sent = offer(peer, octets, (size_t)count);
+    if (sent < 0 || sent == count) return;
+    struct rest rest = {.octets = malloc((size_t)(count - sent)), .end = (size_t)(count - sent)};
+    if (!rest.octets) die("malloc");
+    memcpy(rest.octets, octets + sent, rest.end);
+    rests[peer] = rest;
+    interest(peer, EPOLLIN | EPOLLOUT);
+    interest(connection, 0);
+}
+
+static void pass_rest(int connection) {
+    struct rest *rest = &rests[connection];
+    if (peers[connection] < 0 || !rest->octets) return;
+    ssize_t sent = offer(connection, rest->octets + rest->start, rest->end - rest->start);
+    if (sent < 0) return;
+    rest->start += (size_t)sent;
+    if (rest->start < rest->end) return;
+    free(rest->octets);
+    *rest = (struct rest){0};
+    interest(connection, EPOLLIN);
+    interest(peers[connection], EPOLLIN);
 }
 
 static void accept_one(int listener, int backend_port) {
@@ -92,7 +140,8 @@ int main(int count, char **arguments) {
             if (ready[i].data.fd == listener) {
                 accept_one(listener, atoi(arguments[1 + next++ % (count - 1)]));
             } else {
-                pass(ready[i].data.fd);
+                if (ready[i].events & EPOLLOUT) pass_rest(ready[i].data.fd);
+                if (ready[i].events & ~(uint32_t)EPOLLOUT) pass(ready[i].data.fd);
             }
         }
     }

@@ -36,17 +36,17 @@ public final class SpoolIngestion: Sendable {
         state.withLock { ($0.stored, $0.conflicts, $0.missing) }
     }
 
-    /// From this size on a batch shows that more is waiting than comes in during a pause.
-    private static let largeBatch = 2_000
-    /// Between two batches, so that the next one has something in it: each costs a transaction, whatever its size.
-    private static let pause = Duration.milliseconds(50)
+    /// Between two batches, so that the next one has something in it: each costs a transaction, whatever its size. What
+    /// waits meanwhile is safe in the spool.
+    private static let pause = Duration.milliseconds(100)
 
     /// Until cancelled: empties the spool again and again, with a pause where little is left to carry.
     public func run() async {
         while !Task.isCancelled {
             let largest = await carryAll()
             reportFaults()
-            if largest < Self.largeBatch { try? await Task.sleep(for: Self.pause) }
+            // A full batch shows that more is waiting.
+            if largest < SpoolReader.defaultLimit { try? await Task.sleep(for: Self.pause) }
         }
     }
 

@@ -14,6 +14,9 @@ final class LoadMonitor: Sendable {
     /// none it could never scale in what is idle: that looks the same to it as a gateway that says nothing.
     static let restInterval: Int64 = 2_000_000
     private static let longestTick: Int64 = 100_000
+    /// Between two looks for memory that a peak has left in the heap. The loops, which allocate nothing for a request,
+    /// do not wait for it.
+    private static let trimInterval: Int64 = 2_000_000
 
     private struct Watched {
         var gate: ServiceGate
@@ -84,8 +87,13 @@ final class LoadMonitor: Sendable {
     }
 
     private func run() {
+        var nextTrim = cgateway_monotonic_microseconds() + Self.trimInterval
         while true {
             let now = cgateway_monotonic_microseconds()
+            if now >= nextTrim {
+                cgateway_trim_heap()
+                nextTrim = now + Self.trimInterval
+            }
             let (due, next) = state.withLock { Self.takeDue(&$0, now: now) }
             if due.isEmpty, state.withLock({ $0.isStopped }) { return }
             for number in due { visit(number) }

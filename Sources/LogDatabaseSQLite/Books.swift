@@ -25,6 +25,9 @@ struct Books {
         return database.changesCount == 1
     }
 
+    /// All of the rows, or none, and false, where one of them is there already.
+    func insert(_ rows: [UsageRow]) throws -> Bool { try usageInsertion.runAll(rows) }
+
     /// A usage record of this source came after higher numbers.
     func markLate(_ sequence: UInt64) throws {
         try database.execute(

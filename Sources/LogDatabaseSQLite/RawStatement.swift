@@ -32,6 +32,23 @@ struct RawStatement {
         guard code == SQLITE_DONE else { throw failure(code) }
     }
 
+    /// Runs a statement over offered rows, its parameter `index`. False where a key is taken already: the statement has
+    /// changed nothing then.
+    func runUnlessTaken(over rows: UnsafeMutablePointer<OfferedUsage.Rows>, at index: Int32) throws -> Bool {
+        try check(OfferedUsage.bind(rows, to: handle, at: index))
+        defer {
+            reset()
+            // The rows are gone when this returns.
+            _ = OfferedUsage.bind(nil, to: handle, at: index)
+        }
+        let code = ResultCode(rawValue: sqlite3_step(handle))
+        switch code {
+        case .SQLITE_DONE: return true
+        case .SQLITE_CONSTRAINT_PRIMARYKEY, .SQLITE_CONSTRAINT_UNIQUE: return false
+        default: throw failure(code.rawValue)
+        }
+    }
+
     /// Goes to the next row; false after the last. `reset` ends the reading.
     func next() throws -> Bool {
         switch sqlite3_step(handle) {

@@ -12,7 +12,7 @@ extension SQLiteLogDatabase {
         guard !batch.records.isEmpty else { return IngestOutcome(stored: 0, duplicates: 0, conflicts: 0, gap: 0) }
         try batch.checkNumbers()
         let known = names.withLock { $0 }
-        let (outcome, learnt) = try await write("storing records of \(batch.source)") { database in
+        let (outcome, learnt) = try await writeRecords("storing records of \(batch.source)") { database in
             var ingestion = try Ingestion(batch, names: known, in: database)
             try ingestion.run()
             return (ingestion.outcome, ingestion.names)
@@ -22,6 +22,25 @@ extension SQLiteLogDatabase {
         return outcome
     }
 
+    /// As `write`, without the look into the table that each foreign key refers to, once for each key of each record:
+    /// `Ingestion.checkNames` looks once for each name. The setting cannot be changed within a transaction.
+    private func writeRecords<Value: Sendable>(
+        _ what: String, _ body: @escaping @Sendable (Database) throws -> Value
+    ) async throws(LogDatabaseError) -> Value {
+        do {
+            return try await pool.writeWithoutTransaction { database in
+                try database.execute(sql: "PRAGMA foreign_keys = OFF")
+                let result = Result { try database.inTransaction(.immediate, giving: body) }
+                let restored = Result { try database.execute(sql: "PRAGMA foreign_keys = ON") }
+                let value = try result.get()
+                try restored.get()
+                return value
+            }
+        } catch {
+            throw LogDatabaseError(cause: error, doing: what)
+        }
+    }
+
     public func highWaterMark(ofSource source: String) async throws(LogDatabaseError) -> UInt64? {
         try await read("reading the high-water mark of \(source)") { database in
             let mark = try Int64.fetchOne(
@@ -29,6 +48,19 @@ extension SQLiteLogDatabase {
                 arguments: [SQLText.encoded(source)])
             return mark.map { UInt64($0) }
         }
+    }
+}
+
+extension Database {
+    fileprivate func inTransaction<Value>(
+        _ kind: TransactionKind, giving body: (Database) throws -> Value
+    ) throws -> Value {
+        var value: Value?
+        try inTransaction(kind) {
+            value = try body(self)
+            return .commit
+        }
+        return value!
     }
 }
 
@@ -43,6 +75,8 @@ struct Ingestion {
     private let books: Books
     private var hours: [UsageHour.Key: UsageHour] = [:]
     private(set) var names: NameTable
+    /// Names that came lately, by their last octet: those of services and instances come again and again.
+    private var recent = [(name: String, id: Int64)](repeating: ("", 0), count: 32)
     private(set) var outcome = IngestOutcome(stored: 0, duplicates: 0, conflicts: 0, gap: 0)
 
     init(_ batch: SpoolBatch, names: NameTable, in database: Database) throws {
@@ -65,13 +99,72 @@ struct Ingestion {
             outcome.gap = batch.firstSequence - mark - 1
             try books.insertGap("missing", first: mark + 1, last: batch.firstSequence - 1, records: outcome.gap)
         }
-        for (index, record) in batch.records.enumerated() {
-            try take(record, sequence: batch.firstSequence + UInt64(index))
+        if try !insertAllUsage() {
+            for (index, record) in batch.records.enumerated() {
+                try take(record, sequence: batch.firstSequence + UInt64(index))
+            }
         }
+        try checkNames()
         try UsageHour.add(hours, to: database)
         try database.execute(
             sql: "UPDATE source SET high_water_mark = max(high_water_mark, ?) WHERE id = ?",
             arguments: [Int64(batch.lastSequence), source])
+    }
+
+    /// The usual case: all usage records at once, then what else the batch has. False where a number or a request is in
+    /// the books already, or twice in the batch: nothing has been stored then.
+    private mutating func insertAllUsage() throws -> Bool {
+        guard batch.firstSequence > mark else { return false }
+        var rows: [UsageRow] = []
+        rows.reserveCapacity(batch.records.count)
+        for (index, record) in batch.records.enumerated() {
+            guard case .usage(let usage) = record else { continue }
+            rows.append(try row(usage, sequence: batch.firstSequence + UInt64(index)))
+        }
+        guard try books.insert(rows) else { return false }
+        for row in rows { count(row) }
+        outcome.stored += rows.count
+        guard rows.count < batch.records.count else { return true }
+        for (index, record) in batch.records.enumerated() {
+            if case .usage = record { continue }
+            try take(record, sequence: batch.firstSequence + UInt64(index))
+        }
+        return true
+    }
+
+    private mutating func row(_ usage: UsageRecord, sequence: UInt64) throws -> UsageRow {
+        UsageRow(
+            usage, sequence: sequence, consumer: try id(of: usage.consumer.rawValue),
+            service: try id(of: usage.service.rawValue), instance: try usage.instance.map { try id(of: $0.rawValue) })
+    }
+
+    private mutating func id(of name: String) throws -> Int64 {
+        let place = Int(name.utf8.last ?? 0) % recent.count
+        if recent[place].id != 0, recent[place].name == name { return recent[place].id }
+        let id = try names.id(of: name, in: database)
+        recent[place] = (name, id)
+        return id
+    }
+
+    private mutating func count(_ row: UsageRow) {
+        let key = UsageHour.Key(row)
+        hours[key, default: UsageHour(key)].add(row)
+    }
+
+    /// Whether the ids that were remembered still stand for something: what foreign keys would find.
+    private func checkNames() throws {
+        var ids = Set<Int64>()
+        for key in hours.keys { ids.formUnion([key.consumer, key.service, key.instance]) }
+        ids.remove(0)
+        let statement = try RawStatement("SELECT 1 FROM name WHERE id = ?", in: database)
+        for id in ids.sorted() {
+            try statement.bind(1, id)
+            let isThere = try statement.next()
+            statement.reset()
+            if !isThere {
+                throw LogDatabaseError(.corrupted, "records of \(batch.source) name \(id), which has no name any more")
+            }
+        }
     }
 
     private mutating func take(_ record: SpoolRecord, sequence: UInt64) throws {
@@ -80,16 +173,12 @@ struct Ingestion {
         }
         switch record {
         case .usage(let usage):
-            let consumer = try names.id(of: usage.consumer.rawValue, in: database)
-            let service = try names.id(of: usage.service.rawValue, in: database)
-            let instance = try usage.instance.map { try names.id(of: $0.rawValue, in: database) }
-            let row = UsageRow(usage, sequence: sequence, consumer: consumer, service: service, instance: instance)
+            let row = try row(usage, sequence: sequence)
             guard try books.insert(row) else {
                 return try settle(record, sequence: sequence, stored: books.usageRecord(usage.requestID))
             }
             if sequence <= mark { try books.markLate(sequence) }
-            let key = UsageHour.Key(row)
-            hours[key, default: UsageHour(key)].add(row)
+            count(row)
         case .audit(let event):
             guard try books.insert(event, sequence: sequence) else {
                 return try settle(record, sequence: sequence, stored: books.auditEvent(event.requestID))

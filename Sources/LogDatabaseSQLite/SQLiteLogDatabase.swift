@@ -50,11 +50,12 @@ public final class SQLiteLogDatabase: LogDatabase {
         configuration.prepareDatabase { database in
             try database.execute(
                 sql: """
-                    PRAGMA cache_size = -32768;
+                    PRAGMA cache_size = -4096;
                     PRAGMA temp_store = MEMORY;
                     PRAGMA wal_autocheckpoint = 8000;
                     PRAGMA journal_size_limit = 67108864;
                     """)
+            try OfferedUsage.register(in: database)
         }
         return configuration
     }
@@ -147,6 +148,11 @@ extension SQLiteLogDatabase {
                 try Int.fetchOne(database, sql: "PRAGMA synchronous") ?? -1
             )
         }
+    }
+
+    /// Whether the writing connection refuses references to what is not there, for tests.
+    package func checksReferences() async throws -> Bool {
+        try await pool.writeWithoutTransaction { try Bool.fetchOne($0, sql: "PRAGMA foreign_keys") ?? false }
     }
 
     /// Lets the file grow to so many pages: a full disk, for tests.

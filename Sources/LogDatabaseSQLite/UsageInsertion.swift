@@ -2,9 +2,10 @@ import CloudModel
 import GRDB
 import LogRecords
 
-/// Stores usage records, one after another.
+/// Stores usage records, all of a batch or one after another.
 struct UsageInsertion {
     private let statement: RawStatement
+    private let wholeBatch: RawStatement
 
     init(_ database: Database, source: Int64, storedAt: Timestamp) throws {
         statement = try RawStatement(
@@ -15,6 +16,25 @@ struct UsageInsertion {
             """, in: database)
         try statement.bind(1, source)
         try statement.bind(2, storedAt.microseconds)
+        wholeBatch = try RawStatement(
+            """
+            INSERT INTO usage_record (source, stored_at, sequence, request_high, request_low, consumer, service,
+                instance, outcome, status, bytes_in, bytes_out, received_at, forwarded_at, completed_at)
+            SELECT ?1, ?2, sequence, request_high, request_low, consumer, service,
+                instance, outcome, status, bytes_in, bytes_out, received_at, forwarded_at, completed_at
+            FROM \(OfferedUsage.name)(?3)
+            """, in: database)
+        try wholeBatch.bind(1, source)
+        try wholeBatch.bind(2, storedAt.microseconds)
+    }
+
+    /// All of the rows; or none, and false, where one of them has a number or a request that is there already.
+    func runAll(_ rows: [UsageRow]) throws -> Bool {
+        try rows.withUnsafeBufferPointer { rows in
+            guard let base = rows.baseAddress else { return true }
+            var offered = OfferedUsage.Rows(base: base, count: rows.count)
+            return try withUnsafeMutablePointer(to: &offered) { try wholeBatch.runUnlessTaken(over: $0, at: 3) }
+        }
     }
 
     func run(_ row: borrowing UsageRow) throws {

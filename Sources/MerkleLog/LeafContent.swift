@@ -9,8 +9,10 @@ public struct LeafContent: Sendable {
     public private(set) var bytes: [UInt8]
 
     private init(kind: UInt8, version: UInt8 = 1) {
-        bytes = [kind, version]
+        bytes = []
         bytes.reserveCapacity(256)
+        bytes.append(kind)
+        bytes.append(version)
     }
 
     /// `position` is the event's place in the audit log.
@@ -135,7 +137,7 @@ public struct LeafContent: Sendable {
     // MARK: Fields
 
     private mutating func put(_ value: Int64) {
-        for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
+        withUnsafeBytes(of: value.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     private mutating func put(_ text: String) {

@@ -29,8 +29,11 @@ public struct MerkleHash: Hashable, Sendable, CustomStringConvertible {
 
     public static func leaf(_ content: [UInt8]) -> MerkleHash {
         var hash = SHA256()
-        hash.update(data: [0x00] as [UInt8])
-        hash.update(data: content)
+        withUnsafeTemporaryAllocation(byteCount: 1 + content.count, alignment: 8) { bytes in
+            bytes[0] = 0x00
+            UnsafeMutableRawBufferPointer(rebasing: bytes[1...]).copyBytes(from: content)
+            hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+        }
         return MerkleHash(hash.finalize())
     }
 

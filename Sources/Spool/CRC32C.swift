@@ -1,14 +1,20 @@
-/// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78; RFC 3720, appendix B.4), eight bytes a step with eight tables
-/// (Kounavis and Berry, "A systematic approach to building high performance software-based CRC generators", 2005).
+import CSpool
+
+/// CRC-32C (Castagnoli, reflected polynomial 0x82F63B78; RFC 3720, appendix B.4), by the processor's instruction; where
+/// there is none, eight bytes a step with eight tables (Kounavis and Berry, "A systematic approach to building high
+/// performance software-based CRC generators", 2005).
 ///
 /// It finds every burst of up to 32 bits and every odd number of flipped bits; anything else with 1 - 2^-32.
-struct CRC32C: @unchecked Sendable {
+package struct CRC32C: @unchecked Sendable {
     /// Eight tables of 256 entries; lives as long as the process.
     private let tables: UnsafePointer<UInt32>
+    private let usesInstruction: Bool
 
-    static let shared = CRC32C()
+    static let shared = CRC32C(usesInstruction: true)
 
-    private init() {
+    /// Without the instruction, or where there is none, by the tables.
+    package init(usesInstruction: Bool) {
+        self.usesInstruction = usesInstruction && cspool_has_crc32c()
         let tables = UnsafeMutablePointer<UInt32>.allocate(capacity: 8 * 256)
         for index in 0..<256 {
             var remainder = UInt32(index)
@@ -24,7 +30,12 @@ struct CRC32C: @unchecked Sendable {
 
     /// The checksum of `bytes` that come after those whose checksum is `previous` (0 at the beginning).
     @inline(__always)
-    func checksum(_ bytes: UnsafeRawPointer, count: Int, after previous: UInt32 = 0) -> UInt32 {
+    package func checksum(_ bytes: UnsafeRawPointer, count: Int, after previous: UInt32 = 0) -> UInt32 {
+        usesInstruction
+            ? cspool_crc32c(previous, bytes, count) : tableChecksum(bytes, count: count, after: previous)
+    }
+
+    private func tableChecksum(_ bytes: UnsafeRawPointer, count: Int, after previous: UInt32) -> UInt32 {
         var remainder = ~previous
         var position = 0
         while position &+ 8 <= count {
@@ -42,8 +53,8 @@ struct CRC32C: @unchecked Sendable {
 
     /// The checksum of two numbers, each as its eight bytes in little-endian order.
     @inline(__always)
-    func checksum(of first: UInt64, _ second: UInt64) -> UInt32 {
-        ~folded(second ^ UInt64(folded(first ^ 0xFFFF_FFFF)))
+    package func checksum(of first: UInt64, _ second: UInt64) -> UInt32 {
+        usesInstruction ? cspool_crc32c_of(first, second) : ~folded(second ^ UInt64(folded(first ^ 0xFFFF_FFFF)))
     }
 
     @inline(__always)

@@ -65,24 +65,33 @@ enum UsageBody {
     }
 
     static func read(_ body: UnsafeRawBufferPointer) -> UsageRecord? {
-        var scanner = BodyScanner(body)
-        guard scanner.number(UInt8.self) == kind, let outcome = scanner.number(UInt8.self),
-            let outcome = RequestOutcome(rawValue: outcome), let status = scanner.number(UInt16.self),
-            let consumerBytes = scanner.number(UInt16.self), let serviceBytes = scanner.number(UInt16.self),
-            let instanceBytes = scanner.number(UInt16.self), let flags = scanner.number(UInt16.self),
-            scanner.number(UInt32.self) != nil, let high = scanner.number(UInt64.self),
-            let low = scanner.number(UInt64.self), let bytesIn = scanner.number(UInt64.self),
-            let bytesOut = scanner.number(UInt64.self), let receivedAt = scanner.number(Int64.self),
-            let forwardedAt = scanner.number(Int64.self), let completedAt = scanner.number(Int64.self),
-            let consumer = scanner.text(Int(consumerBytes)), let service = scanner.text(Int(serviceBytes)),
-            let instance = scanner.text(Int(instanceBytes)), scanner.isAtEnd
-        else { return nil }
+        guard body.count >= fixedSize, body[0] == kind, let outcome = RequestOutcome(rawValue: body[1]) else {
+            return nil
+        }
+        let service = fixedSize + Int(load(UInt16.self, body, 4))
+        let instance = service + Int(load(UInt16.self, body, 6))
+        guard body.count == instance + Int(load(UInt16.self, body, 8)) else { return nil }
+        let flags = load(UInt16.self, body, 10)
         return UsageRecord(
-            requestID: RequestID(high: high, low: low), consumer: ConsumerID(consumer), service: ServiceID(service),
-            instance: flags & hasInstance != 0 ? InstanceID(instance) : nil, outcome: outcome, status: status,
-            bytesIn: bytesIn, bytesOut: bytesOut, receivedAt: Timestamp(microseconds: receivedAt),
-            forwardedAt: flags & wasForwarded != 0 ? Timestamp(microseconds: forwardedAt) : nil,
-            completedAt: Timestamp(microseconds: completedAt))
+            requestID: RequestID(high: load(UInt64.self, body, 16), low: load(UInt64.self, body, 24)),
+            consumer: ConsumerID(text(body, fixedSize..<service)), service: ServiceID(text(body, service..<instance)),
+            instance: flags & hasInstance != 0 ? InstanceID(text(body, instance..<body.count)) : nil,
+            outcome: outcome, status: load(UInt16.self, body, 2), bytesIn: load(UInt64.self, body, 32),
+            bytesOut: load(UInt64.self, body, 40), receivedAt: Timestamp(microseconds: load(Int64.self, body, 48)),
+            forwardedAt: flags & wasForwarded != 0 ? Timestamp(microseconds: load(Int64.self, body, 56)) : nil,
+            completedAt: Timestamp(microseconds: load(Int64.self, body, 64)))
+    }
+
+    @inline(__always)
+    private static func load<Number: FixedWidthInteger & BitwiseCopyable>(
+        _: Number.Type, _ body: UnsafeRawBufferPointer, _ offset: Int
+    ) -> Number {
+        Number(littleEndian: body.loadUnaligned(fromByteOffset: offset, as: Number.self))
+    }
+
+    @inline(__always)
+    private static func text(_ body: UnsafeRawBufferPointer, _ range: Range<Int>) -> String {
+        String(decoding: UnsafeRawBufferPointer(rebasing: body[range]), as: UTF8.self)
     }
 }
 

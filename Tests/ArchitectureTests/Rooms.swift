@@ -69,7 +69,9 @@ enum House {
         Room("CGateway", .shim),
         // HTTP/2 framing does no input or output of its own, so it fits the loop.
         Room("CNghttp2", .shim),
-        Room("Spool", .outer, ["CloudModel", "Glibc", "Synchronization"]),
+        // The processor's instruction for checksums.
+        Room("CSpool", .shim),
+        Room("Spool", .outer, ["CSpool", "CloudModel", "Glibc", "Synchronization"]),
         Room(
             "Gateway", .outer,
             [

@@ -122,6 +122,28 @@ extension LogDatabaseContract {
                 try requireEqual(try await database.highWaterMark(ofSource: "gateway-2/0"), 2, "the mark moves on")
             }
         },
+        LogDatabaseContract("one request twice in a batch does not keep the rest of it out") { open in
+            try await session(open) { database in
+                var other = Samples.usage(2)
+                other.status = 404
+                let batch = Samples.batch(
+                    1,
+                    [
+                        .usage(Samples.usage(1)), .usage(Samples.usage(2)), .audit(Samples.audit(50)),
+                        .usage(Samples.usage(1)), .usage(other), .usage(Samples.usage(3)),
+                        .lost(count: 5, since: Samples.start, until: Samples.start),
+                    ])
+                try requireEqual(
+                    try await database.ingest(batch),
+                    IngestOutcome(stored: 5, duplicates: 1, conflicts: 1, gap: 0), "the first of each counts")
+                try requireEqual(try await total(database), 3, "each request once")
+                try requireEqual(
+                    try await database.usageRecord(other.requestID)?.record, Samples.usage(2), "the first one stays")
+                try requireEqual(
+                    try await database.auditEvents(AuditQuery()).elements.count, 1, "with what else there was")
+                try requireEqual(try await database.highWaterMark(ofSource: batch.source), 7, "the mark")
+            }
+        },
         LogDatabaseContract("a gap is recorded, and what comes late is still stored") { open in
             try await session(open) { database in
                 try requireEqual(

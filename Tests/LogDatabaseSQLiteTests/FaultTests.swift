@@ -94,6 +94,34 @@ import Testing
         await database.close()
     }
 
+    /// Records are stored without the look at each reference; everything else is not, also after a failure.
+    @Test func referencesAreCheckedAgainAfterRecordsWereStored() async throws {
+        let file = try DatabaseFile()
+        let database = try file.open()
+        try await database.ingest(Samples.usageBatch(1...10))
+        #expect(try await database.checksReferences())
+        try await database.limitPages(to: 1)
+        await #expect(throws: LogDatabaseError.self) { try await database.ingest(Samples.usageBatch(11...20_000)) }
+        #expect(try await database.checksReferences())
+        await database.close()
+    }
+
+    /// The ids of names are remembered; one that was taken out of the file by hand is not written into records.
+    @Test func aNameThatIsGoneIsNotReferredTo() async throws {
+        let file = try DatabaseFile()
+        let database = try file.open()
+        try await database.ingest(Samples.usageBatch(1...10))
+        try file.raw { connection in
+            try connection.execute(sql: "PRAGMA foreign_keys = OFF; DELETE FROM name WHERE text = 'shop-1'")
+        }
+        let refusal = await #expect(throws: LogDatabaseError.self) {
+            try await database.ingest(Samples.usageBatch(11...20))
+        }
+        #expect(refusal?.code == .corrupted)
+        #expect(try await database.highWaterMark(ofSource: "gateway-1/0") == 10)
+        await database.close()
+    }
+
     @Test func aClosedDatabaseIsUnavailable() async throws {
         let file = try DatabaseFile()
         let database = try file.open()

@@ -125,6 +125,15 @@ int cgateway_random(void *bytes, size_t count);
 // Raises the process's limit of open files as far as it may go; the limit then.
 int64_t cgateway_descriptor_limit(void);
 
+// Asks for the calling thread's turns on the processor to be short, so that it comes to its next one soon: as a thread
+// that often sleeps, it is then let in at once when it wakes, rather than when another thread of the same weight has
+// had its turn (sched_setattr(2), `sched_runtime`; Linux 6.12, older kernels take no notice).
+void cgateway_prefer_short_turns(void);
+
+// Gives pages of the heap that hold nothing back to the kernel (malloc_trim(3)), which the allocator does by itself
+// only at the end of each of its arenas.
+void cgateway_trim_heap(void);
+
 // Starts a thread; 0 or an error number.
 int cgateway_start_thread(const char *name, void (*body)(void *), void *context, unsigned long *thread);
 void cgateway_join_thread(unsigned long thread);
