@@ -75,11 +75,21 @@ final class BlockingCalls: Sendable {
             &thread, &attributes,
             { context in
                 guard let context else { return nil }
+                BlockingCalls.holdBrokenPipes()
                 Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().run()
                 return nil
             }, context.toOpaque())
         if failure != 0 { context.release() }
         return failure == 0
+    }
+
+    /// libvirt writes to a connection that the other side has closed: within calls it holds the signal back itself, but
+    /// its event loop writes as well, what keepalive and other threads' calls have to say.
+    private static func holdBrokenPipes() {
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        sigaddset(&signals, SIGPIPE)
+        pthread_sigmask(SIG_BLOCK, &signals, nil)
     }
 
     private final class ThreadBody: Sendable {
