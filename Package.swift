@@ -123,9 +123,8 @@ let package = Package(
             [
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console",
-                "Credentials", "MerkleLog", "Passwords", "PayPerUse", "SealedBooks", hummingbird, httpTypes, nio,
-                lifecycle, logging, yams,
-                "WebSocketFrames",
+                "Credentials", "MerkleLog", "Passwords", "PayPerUse", "ScalingListener", "ScalingReplay",
+                "SealedBooks", hummingbird, httpTypes, nio, lifecycle, logging, yams, "WebSocketFrames",
             ]),
 
         // The programs.

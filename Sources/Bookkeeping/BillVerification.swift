@@ -25,6 +25,34 @@ public struct BillVerification: Sendable {
             /// It is not what was sealed.
             case forged
         }
+
+        /// What was checked.
+        public enum Kind: String, Hashable, Sendable, CaseIterable {
+            /// That records are in a sealed log, and that the log has only grown.
+            case log
+            /// That nothing is proven against other logs than those that the bill names.
+            case basis
+            /// That it is the bill that was closed.
+            case closing
+            /// That no record was left out: the log database has what was sealed.
+            case completeness
+            /// That the records and the price plan give the bill.
+            case figures
+            /// That a witness knew the same log.
+            case witness
+        }
+
+        /// By how the subject begins: each check says it so.
+        public var kind: Kind {
+            switch subject {
+            case "basis": .basis
+            case "figures": .figures
+            case _ where subject.hasPrefix("bill "): .closing
+            case _ where subject.hasPrefix("log database"): .completeness
+            case _ where subject.hasPrefix("witness"): .witness
+            default: .log
+            }
+        }
     }
 
     /// The file is no proof, or of another version.
@@ -141,7 +169,10 @@ public struct BillVerification: Sendable {
             }
         }
         if faults.isEmpty {
-            note(subject, .proven, "signed at \(head.size) records; \(log.records.count) of them are here")
+            let grown =
+                log.earlier.isEmpty ? "" : "; since \(log.earlier.count) earlier checkpoints it has only grown"
+            note(
+                subject, .proven, "signed at \(head.size) records; \(log.records.count) of them are here\(grown)")
         } else {
             note(subject, .forged, Self.list(faults))
         }

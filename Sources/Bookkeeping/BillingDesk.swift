@@ -48,7 +48,12 @@ public struct BillingDesk: Sendable {
         var query = BillQuery()
         query.consumer = consumer
         query.limit = limit
-        return try await database.bills(query).map(Self.bill)
+        return try await closedBills(query)
+    }
+
+    /// Closed bills, each as it was closed.
+    public func closedBills(_ query: BillQuery) async throws -> [Bill] {
+        try await database.bills(query).map(Self.bill)
     }
 
     /// Makes the month's bill final. Closing it again gives the same bill back.

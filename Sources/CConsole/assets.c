@@ -90,6 +90,9 @@ static const unsigned char view_events_js[] = {
 static const unsigned char view_failover_js[] = {
 #embed "assets/view-failover.js"
 };
+static const unsigned char view_images_js[] = {
+#embed "assets/view-images.js"
+};
 static const unsigned char view_infrastructure_js[] = {
 #embed "assets/view-infrastructure.js"
 };
@@ -104,6 +107,9 @@ static const unsigned char view_notifications_js[] = {
 };
 static const unsigned char view_overview_js[] = {
 #embed "assets/view-overview.js"
+};
+static const unsigned char view_replay_js[] = {
+#embed "assets/view-replay.js"
 };
 static const unsigned char view_scaling_js[] = {
 #embed "assets/view-scaling.js"
@@ -158,11 +164,13 @@ static const struct cconsole_asset assets[] = {
     ASSET("view-display.js", view_display_js),
     ASSET("view-events.js", view_events_js),
     ASSET("view-failover.js", view_failover_js),
+    ASSET("view-images.js", view_images_js),
     ASSET("view-infrastructure.js", view_infrastructure_js),
     ASSET("view-integrity.js", view_integrity_js),
     ASSET("view-login.js", view_login_js),
     ASSET("view-notifications.js", view_notifications_js),
     ASSET("view-overview.js", view_overview_js),
+    ASSET("view-replay.js", view_replay_js),
     ASSET("view-scaling.js", view_scaling_js),
     ASSET("view-service.js", view_service_js),
     ASSET("view-services.js", view_services_js),

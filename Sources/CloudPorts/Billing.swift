@@ -33,6 +33,12 @@ public struct StoredBill: Codable, Hashable, Sendable {
 /// Which closed bills are asked for.
 public struct BillQuery: Hashable, Sendable {
     public var consumer: ConsumerID?
+    /// As `StoredBill.month` has it.
+    public var month: String?
+    /// Only those that come after the bill of this id in the order that is asked for.
+    public var after: String?
+    /// The order turned around: usually the newest month comes first, and within a month they are by consumer.
+    public var oldestFirst = false
     public var limit: Int = 100
 
     public init() {}

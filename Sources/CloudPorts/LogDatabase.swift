@@ -32,8 +32,9 @@ public protocol LogDatabase: Sendable {
     /// Sums of the monitoring agent's records, grouped by consumer, service, instance and period, in that order. A
     /// request belongs to the time at which it was completed.
     func requestUsage(_ query: UsageQuery) async throws(LogDatabaseError) -> [RequestUsage]
-    /// The newest first.
-    func usageRecords(_ query: UsageQuery, limit: Int) async throws(LogDatabaseError) -> [StoredUsageRecord]
+    /// The newest first, those before a place.
+    func usageRecords(_ query: UsageQuery, before place: UsageRecordPlace?, limit: Int)
+        async throws(LogDatabaseError) -> [StoredUsageRecord]
     /// The oldest first, those after a place.
     func usageRecords(_ query: UsageQuery, after place: UsageRecordPlace?, limit: Int)
         async throws(LogDatabaseError) -> [StoredUsageRecord]
@@ -101,14 +102,15 @@ public protocol LogDatabase: Sendable {
     func credit(_ id: String) async throws(LogDatabaseError) -> Credit?
 
     // MARK: Notifications
-    /// The newest first; those older than `after`.
-    func notifications(after: NotificationID?, limit: Int) async throws(LogDatabaseError) -> [StoredNotification]
+    /// The newest first, or the oldest; those that come after `after` in this order.
+    func notifications(after: NotificationID?, oldestFirst: Bool, limit: Int) async throws(LogDatabaseError)
+        -> [StoredNotification]
     /// Deliveries that are due, the oldest first.
     func dueDeliveries(at: Timestamp, limit: Int) async throws(LogDatabaseError) -> [Delivery]
     func finish(_ delivery: Delivery, state: DeliveryState) async throws(LogDatabaseError)
 
     // MARK: Administration
-    func operations(limit: Int) async throws(LogDatabaseError) -> [Operation]
+    func operations(_ query: OperationQuery) async throws(LogDatabaseError) -> [Operation]
     func operation(_ id: OperationID) async throws(LogDatabaseError) -> Operation?
     func administrators() async throws(LogDatabaseError) -> [Administrator]
     func store(_ administrator: Administrator) async throws(LogDatabaseError)
@@ -223,8 +225,10 @@ public struct EventQuery: Hashable, Sendable {
     /// Exclusive.
     public var until: Timestamp?
     public var limit: Int = 100
-    /// The newest instead of the oldest `limit` events (still in order of position).
+    /// The newest instead of the oldest `limit` events (still in order of position); `next` then leads to older ones.
     public var newest = false
+    /// Only those before this position.
+    public var before: Int64?
 
     public init() {}
 }
@@ -330,8 +334,10 @@ public struct AuditQuery: Hashable, Sendable {
     /// Exclusive.
     public var until: Timestamp?
     public var limit: Int = 100
-    /// The newest instead of the oldest `limit` events (still in order of position).
+    /// The newest instead of the oldest `limit` events (still in order of position); `next` then leads to older ones.
     public var newest = false
+    /// Only those before this position.
+    public var before: Int64?
 
     public init() {}
 }

@@ -106,6 +106,7 @@ extension PostgresLogDatabase {
     private static func conditions(of query: AuditQuery, after position: Int64? = nil) -> Conditions {
         var conditions = Conditions()
         conditions.add("position > ?", position ?? query.after)
+        if let before = query.before { conditions.add("position < ?", before) }
         conditions.add("service", equals: query.service)
         conditions.add("consumer", equals: query.consumer)
         // The indexes are over digests, since what consumers send has any length.

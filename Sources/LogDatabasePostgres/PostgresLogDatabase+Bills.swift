@@ -6,8 +6,17 @@ extension PostgresLogDatabase {
         try await read("reading bills") { connection in
             var conditions = Conditions()
             conditions.add("consumer", equals: query.consumer)
-            let sql =
-                "SELECT * FROM bill\(conditions.sql) ORDER BY period_start DESC, consumer LIMIT \(max(0, query.limit))"
+            conditions.add("month", equals: query.month)
+            if let after = query.after {
+                conditions.add(
+                    "(period_start \(query.oldestFirst ? ">" : "<") (SELECT period_start FROM bill WHERE id = ?)"
+                        + " OR period_start = (SELECT period_start FROM bill WHERE id = ?)"
+                        + " AND consumer \(query.oldestFirst ? "<" : ">") (SELECT consumer FROM bill WHERE id = ?))",
+                    after,
+                    after, after)
+            }
+            let order = query.oldestFirst ? "period_start, consumer DESC" : "period_start DESC, consumer"
+            let sql = "SELECT * FROM bill\(conditions.sql) ORDER BY \(order) LIMIT \(max(0, query.limit))"
             return try connection.run(sql, conditions.parameters).map(Self.bill)
         }
     }

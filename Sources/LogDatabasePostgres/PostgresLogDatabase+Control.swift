@@ -116,6 +116,7 @@ extension PostgresLogDatabase {
             conditions: {
                 var conditions = Conditions()
                 conditions.add("position > ?", query.after)
+                if let before = query.before { conditions.add("position < ?", before) }
                 conditions.add("service", equals: query.service)
                 conditions.add("instance", equals: query.instance)
                 conditions.add("mechanism", equals: query.mechanism?.rawValue)
@@ -149,19 +150,27 @@ extension PostgresLogDatabase {
             var elements = try connection.run(sql, conditions.parameters).map(element)
             let hasMore = elements.count > limit
             if hasMore { elements.removeLast() }
-            if newest { return Page(elements: elements.reversed(), next: nil) }
-            return Page(elements: elements, next: hasMore ? elements.last.map(position) : nil)
+            let next = hasMore ? elements.last.map(position) : nil
+            return Page(elements: newest ? elements.reversed() : elements, next: next)
         }
     }
 
     // MARK: Operations
 
-    public func operations(limit: Int) async throws(LogDatabaseError) -> [Operation] {
+    public func operations(_ query: OperationQuery) async throws(LogDatabaseError) -> [Operation] {
         try await read("reading operations") { connection in
-            try connection.run(
-                "SELECT content FROM operation ORDER BY started_at DESC, id DESC LIMIT $1", max(0, limit)
-            )
-            .map(Self.operation)
+            var conditions = Conditions()
+            if let after = query.after {
+                let order = query.oldestFirst ? ">" : "<"
+                conditions.add(
+                    "(started_at, id) \(order) (SELECT started_at, id FROM operation WHERE id = ?)", after)
+            }
+            let way = query.oldestFirst ? "ASC" : "DESC"
+            let sql = """
+                SELECT content FROM operation\(conditions.sql)
+                ORDER BY started_at \(way), id \(way) LIMIT \(max(0, query.limit))
+                """
+            return try connection.run(sql, conditions.parameters).map(Self.operation)
         }
     }
 

@@ -5,18 +5,19 @@ import LogRecords
 /// The outbox: a notification is stored with the decision that caused it, one delivery a channel, and each delivery is
 /// tried until it has succeeded or was given up.
 extension PostgresLogDatabase {
-    public func notifications(after: NotificationID?, limit: Int) async throws(LogDatabaseError)
-        -> [StoredNotification]
-    {
+    public func notifications(
+        after: NotificationID?, oldestFirst: Bool, limit: Int
+    ) async throws(LogDatabaseError) -> [StoredNotification] {
         try await read("reading notifications", snapshot: true) { connection in
             var conditions = Conditions()
             if let after {
-                conditions.add("position < (SELECT position FROM notification WHERE id = ?)", after)
+                let order = oldestFirst ? ">" : "<"
+                conditions.add("position \(order) (SELECT position FROM notification WHERE id = ?)", after)
             }
             let rows = try connection.run(
                 """
                 SELECT position, content FROM notification\(conditions.sql)
-                ORDER BY position DESC LIMIT \(max(0, limit))
+                ORDER BY position \(oldestFirst ? "ASC" : "DESC") LIMIT \(max(0, limit))
                 """, conditions.parameters)
             return try rows.map { row in
                 StoredNotification(

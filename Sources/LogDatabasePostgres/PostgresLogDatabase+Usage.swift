@@ -48,9 +48,22 @@ extension PostgresLogDatabase {
 
     // MARK: Records
 
-    public func usageRecords(_ query: UsageQuery, limit: Int) async throws(LogDatabaseError) -> [StoredUsageRecord] {
+    public func usageRecords(
+        _ query: UsageQuery, before place: UsageRecordPlace?, limit: Int
+    ) async throws(LogDatabaseError) -> [StoredUsageRecord] {
         try await read("reading usage records") { connection in
-            let conditions = Self.conditions(of: query)
+            var conditions = Self.conditions(of: query)
+            if let place {
+                // The first part alone tells which partitions can be left out.
+                conditions.add("completed_at <= ?", place.completedAt)
+                conditions.add(
+                    """
+                    (completed_at, usage_record.source, sequence) < (
+                        SELECT last.completed_at, last.source, last.sequence FROM usage_record AS last
+                        WHERE last.request_high = ? AND last.request_low = ? AND last.completed_at = ?)
+                    """, Int64(bitPattern: place.requestID.high), Int64(bitPattern: place.requestID.low),
+                    place.completedAt)
+            }
             let order = " ORDER BY completed_at DESC, source DESC, sequence DESC"
             let records = "SELECT * FROM usage_record\(conditions.sql)\(order) LIMIT \(max(0, limit))"
             let outer = " ORDER BY completed_at DESC, usage_record.source DESC, sequence DESC"

@@ -103,6 +103,7 @@ extension SQLiteLogDatabase {
     private static func conditions(of query: AuditQuery, after position: Int64? = nil) -> Conditions {
         var conditions = Conditions()
         conditions.add("position > ?", position ?? query.after)
+        if let before = query.before { conditions.add("position < ?", before) }
         conditions.add("service", equals: query.service)
         conditions.add("consumer", equals: query.consumer)
         conditions.add("principal", equals: query.principal)

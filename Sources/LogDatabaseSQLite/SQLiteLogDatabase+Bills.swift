@@ -9,8 +9,16 @@ extension SQLiteLogDatabase {
     public func bills(_ query: BillQuery) async throws(LogDatabaseError) -> [StoredBill] {
         var conditions = Conditions()
         conditions.add("consumer", equals: query.consumer)
-        let sql =
-            "SELECT * FROM bill\(conditions.sql) ORDER BY period_start DESC, consumer LIMIT \(max(0, query.limit))"
+        conditions.add("month", equals: query.month)
+        if let after = query.after.map(SQLText.encoded) {
+            conditions.add(
+                "(period_start \(query.oldestFirst ? ">" : "<") (SELECT period_start FROM bill WHERE id = ?)"
+                    + " OR period_start = (SELECT period_start FROM bill WHERE id = ?)"
+                    + " AND consumer \(query.oldestFirst ? "<" : ">") (SELECT consumer FROM bill WHERE id = ?))", after,
+                after, after)
+        }
+        let order = query.oldestFirst ? "period_start, consumer DESC" : "period_start DESC, consumer"
+        let sql = "SELECT * FROM bill\(conditions.sql) ORDER BY \(order) LIMIT \(max(0, query.limit))"
         let arguments = conditions.arguments
         return try await read("reading bills") { database in
             try Row.fetchAll(database, sql: sql, arguments: arguments).map(Self.bill)

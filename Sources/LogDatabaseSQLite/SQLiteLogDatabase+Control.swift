@@ -66,6 +66,7 @@ extension SQLiteLogDatabase {
     public func events(_ query: EventQuery) async throws(LogDatabaseError) -> Page<PlatformEvent> {
         var conditions = Conditions()
         conditions.add("position > ?", query.after)
+        if let before = query.before { conditions.add("position < ?", before) }
         conditions.add("service", equals: query.service)
         conditions.add("instance", equals: query.instance)
         conditions.add("mechanism", equals: query.mechanism?.rawValue)
@@ -97,18 +98,28 @@ extension SQLiteLogDatabase {
             var elements = try Row.fetchAll(database, sql: sql, arguments: arguments).map(element)
             let hasMore = elements.count > limit
             if hasMore { elements.removeLast() }
-            if newest { return Page(elements: elements.reversed(), next: nil) }
-            return Page(elements: elements, next: hasMore ? elements.last.map(position) : nil)
+            let next = hasMore ? elements.last.map(position) : nil
+            return Page(elements: newest ? elements.reversed() : elements, next: next)
         }
     }
 
     // MARK: Operations
 
-    public func operations(limit: Int) async throws(LogDatabaseError) -> [Operation] {
-        try await read("reading operations") { database in
-            let texts = try String.fetchAll(
-                database, sql: "SELECT content FROM operation ORDER BY started_at DESC, id DESC LIMIT ?",
-                arguments: [max(0, limit)])
+    public func operations(_ query: OperationQuery) async throws(LogDatabaseError) -> [Operation] {
+        var conditions = Conditions()
+        if let after = query.after {
+            conditions.add(
+                "(started_at, id) \(query.oldestFirst ? ">" : "<") (SELECT started_at, id FROM operation WHERE id = ?)",
+                SQLText.encoded(after.rawValue))
+        }
+        let way = query.oldestFirst ? "ASC" : "DESC"
+        let sql = """
+            SELECT content FROM operation\(conditions.sql)
+            ORDER BY started_at \(way), id \(way) LIMIT \(max(0, query.limit))
+            """
+        let arguments = conditions.arguments
+        return try await read("reading operations") { database in
+            let texts = try String.fetchAll(database, sql: sql, arguments: arguments)
             return try texts.map { try Document.value(Operation.self, from: $0, what: "an operation") }
         }
     }

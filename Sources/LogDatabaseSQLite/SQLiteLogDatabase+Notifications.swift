@@ -6,18 +6,22 @@ import LogRecords
 /// The outbox: a notification is stored with the decision that caused it, one delivery a channel, and each delivery is
 /// tried until it has succeeded or was given up.
 extension SQLiteLogDatabase {
-    public func notifications(after: NotificationID?, limit: Int) async throws(LogDatabaseError)
-        -> [StoredNotification]
-    {
+    public func notifications(
+        after: NotificationID?, oldestFirst: Bool, limit: Int
+    ) async throws(LogDatabaseError) -> [StoredNotification] {
         try await read("reading notifications") { database in
             var conditions = Conditions()
             if let after {
                 conditions.add(
-                    "position < (SELECT position FROM notification WHERE id = ?)", SQLText.encoded(after.rawValue))
+                    "position \(oldestFirst ? ">" : "<") (SELECT position FROM notification WHERE id = ?)",
+                    SQLText.encoded(after.rawValue))
             }
             let rows = try Row.fetchAll(
                 database,
-                sql: "SELECT position, content FROM notification\(conditions.sql) ORDER BY position DESC LIMIT ?",
+                sql: """
+                    SELECT position, content FROM notification\(conditions.sql)
+                    ORDER BY position \(oldestFirst ? "ASC" : "DESC") LIMIT ?
+                    """,
                 arguments: conditions.arguments + [max(0, limit)])
             return try rows.map { row in
                 StoredNotification(

@@ -23,12 +23,23 @@ extension SQLiteLogDatabase {
         }
     }
 
-    public func usageRecords(_ query: UsageQuery, limit: Int) async throws(LogDatabaseError) -> [StoredUsageRecord] {
+    public func usageRecords(
+        _ query: UsageQuery, before place: UsageRecordPlace?, limit: Int
+    ) async throws(LogDatabaseError) -> [StoredUsageRecord] {
         var conditions = Conditions()
         conditions.add("consumer.text", equals: query.consumer)
         conditions.add("service.text", equals: query.service)
         conditions.add("instance.text", equals: query.instance)
         conditions.add("completed_at", from: query.from, until: query.until)
+        if let place {
+            conditions.add("completed_at <= ?", place.completedAt.microseconds)
+            conditions.add(
+                """
+                (completed_at, usage_record.source, sequence) < (
+                    SELECT last.completed_at, last.source, last.sequence FROM usage_record AS last
+                    WHERE last.request_high = ? AND last.request_low = ?)
+                """, Int64(bitPattern: place.requestID.high), Int64(bitPattern: place.requestID.low))
+        }
         let sql =
             Books.usageQuery + conditions.sql
             + " ORDER BY completed_at DESC, usage_record.source DESC, sequence DESC LIMIT \(max(0, limit))"

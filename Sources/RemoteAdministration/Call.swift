@@ -85,11 +85,14 @@ protocol PieceWriter: Sendable {
 
 /// How long a list may be and where it goes on.
 struct PageRequest {
-    var after: Int64
+    /// The cursor; nil where the list begins.
+    var given: Int64?
     var limit: Int
 
+    var after: Int64 { given ?? 0 }
+
     init(_ query: QueryValues) {
-        after = query.integer("cursor") ?? 0
+        given = query.integer("cursor")
         limit = Int(query.integer("limit") ?? 100)
     }
 }

@@ -4,11 +4,25 @@ import CloudPorts
 import Credentials
 
 extension RouteTable {
+    static let consumerList = NamedList<CloudConsumer>(
+        name: { $0.id.rawValue }, words: { [$0.id.rawValue, $0.displayName] },
+        columns: [
+            "displayName": { .text($0.displayName) }, "credentials": { SortValue($0.credentials.count) },
+        ])
+
+    static let administratorList = NamedList<Administrator>(
+        name: \.name, words: { [$0.name, $0.role.rawValue, $0.consumer?.rawValue ?? ""] },
+        columns: [
+            "role": { .text($0.role.rawValue) }, "consumer": { SortValue($0.consumer) },
+            "createdAt": { SortValue($0.createdAt) },
+        ])
+
     static let consumers: [Route] = [
         Route(
             name: "listConsumers", method: .get, path: "/api/v1/consumers", right: .read,
             summary: "Lists the cloud consumers with what is kept of their API keys.",
-            answer: .json(API.Page<API.Consumer>.self, "All consumers, by name.")
+            query: consumerList.parameters,
+            answer: .json(API.Page<API.Consumer>.self, "Consumers, by name if no other order is asked for.")
         ) { try await $0.listConsumers($1) },
         Route(
             name: "getConsumer", method: .get, path: "/api/v1/consumers/{consumer}", right: .read,
@@ -30,8 +44,8 @@ extension RouteTable {
     static let administrators: [Route] = [
         Route(
             name: "listAdministrators", method: .get, path: "/api/v1/administrators", right: .administer,
-            summary: "Lists who may use this API.",
-            answer: .json(API.Page<API.Administrator>.self, "All administrators, by name.")
+            summary: "Lists who may use this API.", query: administratorList.parameters,
+            answer: .json(API.Page<API.Administrator>.self, "Administrators, by name if no other order is asked for.")
         ) { try await $0.listAdministrators($1) },
         Route(
             name: "createAdministrator", method: .post, path: "/api/v1/administrators", right: .administer,
@@ -70,7 +84,9 @@ extension RouteTable {
 
 extension Handlers {
     func listConsumers(_ call: Call) async throws -> Reply {
-        .json(API.Page(items: await administration.configuration().consumers.map(API.Consumer.init)))
+        let all = await administration.configuration().consumers
+        let (items, next) = try RouteTable.consumerList.part(of: all, call.query)
+        return .json(API.Page(items: items.map(API.Consumer.init), nextCursor: next))
     }
 
     func getConsumer(_ call: Call) async throws -> Reply {
@@ -107,8 +123,8 @@ extension Handlers {
     }
 
     func listAdministrators(_ call: Call) async throws -> Reply {
-        let all = try await database.administrators().sorted { $0.name < $1.name }
-        return .json(API.Page(items: all.map(API.Administrator.init)))
+        let (items, next) = try RouteTable.administratorList.part(of: try await database.administrators(), call.query)
+        return .json(API.Page(items: items.map(API.Administrator.init), nextCursor: next))
     }
 
     func createAdministrator(_ call: Call) async throws -> Reply {

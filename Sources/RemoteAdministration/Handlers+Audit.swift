@@ -10,6 +10,20 @@ extension RouteTable {
         QueryParameter("sourceAddress", "Only logins from this address."),
     ]
 
+    /// By failures, then by the last of them, as the log database ranks them.
+    static let failedLoginList = NamedList<FailedLogins>(
+        by: "rank",
+        name: { found in
+            let (failures, last) = (Int64.max - Int64(found.failures), Int64.max - found.lastAt.microseconds)
+            let place = ordered(Timestamp(microseconds: failures)) + "/" + ordered(Timestamp(microseconds: last))
+            return "\(place)/\(found.principal)/\(found.sourceAddress)"
+        }, words: { [$0.principal, $0.sourceAddress] },
+        columns: [
+            "principal": { .text($0.principal) }, "sourceAddress": { .text($0.sourceAddress) },
+            "failures": { SortValue($0.failures) }, "distinctCredentials": { SortValue($0.distinctCredentials) },
+            "firstAt": { SortValue($0.firstAt) }, "lastAt": { SortValue($0.lastAt) },
+        ])
+
     static let audit: [Route] = [
         Route(
             name: "listAuditEvents", method: .get, path: "/api/v1/audit/events", right: .own,
@@ -17,7 +31,7 @@ extension RouteTable {
             query: auditFilters + [
                 QueryParameter("consumer", "Only logins whose request carried this consumer's key."),
                 .oneOf("outcome", API.LoginOutcome.self, "Only logins that ended so."),
-                QueryParameter("newest", .boolean, "The newest instead of the oldest logins; there is no next part."),
+                QueryParameter("newest", .boolean, "The newest part instead of the oldest; the next part is older."),
             ] + period + page,
             answer: .json(API.Page<API.AuditEvent>.self, "Logins in the order of the audit log."), refusals: [403]
         ) { try await $0.listAuditEvents($1) },
@@ -38,13 +52,17 @@ extension RouteTable {
         Route(
             name: "rankFailedLogins", method: .get, path: "/api/v1/audit/failed-logins", right: .own,
             summary: "Ranks principals and addresses by their failed logins; a consumer sees its own services'.",
-            query: auditFilters + period + [limit(20)],
-            answer: .json(API.Page<API.FailedLogins>.self, "The most failures first."), refusals: [403]
+            query: auditFilters + period + failedLoginList.parameters,
+            answer: .json(API.Page<API.FailedLogins>.self, "The most failures first if no other order is asked for."),
+            refusals: [403]
         ) { try await $0.rankFailedLogins($1) },
     ]
 }
 
 extension Handlers {
+    /// Those behind them have fewer failures than a thousand others.
+    private static let maximumRanked = 1_000
+
     func listAuditEvents(_ call: Call) async throws -> Reply {
         let found = try await auditEvents(call, newest: call.query.boolean("newest"))
         return .json(API.Page(items: found.elements.map(API.AuditEvent.init), nextCursor: found.next.map(String.init)))
@@ -64,7 +82,7 @@ extension Handlers {
     private func auditEvents(_ call: Call, newest: Bool) async throws -> Page<StoredAuditEvent> {
         let page = PageRequest(call.query)
         var query = auditQuery(call)
-        query.after = page.after
+        if newest { query.before = page.given } else { query.after = page.after }
         query.limit = page.limit
         query.newest = newest
         query.outcome = call.query.text("outcome").flatMap(AuditEvent.Outcome.init)
@@ -73,7 +91,7 @@ extension Handlers {
         let found = try await database.auditEvents(query)
         // What the query should have left out must not leave here either.
         let visible = found.elements.filter { query.consumer == nil || $0.event.consumer == query.consumer }
-        return Page(elements: visible, next: newest ? nil : found.next)
+        return Page(elements: visible, next: found.next)
     }
 
     func rankFailedLogins(_ call: Call) async throws -> Reply {
@@ -83,9 +101,9 @@ extension Handlers {
                 throw API.Problem.forbidden("A consumer sees this of a service that it rents; name it with 'service'.")
             }
         }
-        let limit = Int(call.query.integer("limit") ?? 20)
-        let found = try await database.failedLogins(query, limit: limit)
-        return .json(API.Page(items: found.map(API.FailedLogins.init)))
+        let found = try await database.failedLogins(query, limit: Self.maximumRanked)
+        let (items, next) = try RouteTable.failedLoginList.part(of: found, call.query)
+        return .json(API.Page(items: items.map(API.FailedLogins.init), nextCursor: next))
     }
 
     /// Whether the caller is the consumer that rents the service: then all logins to it are its own to see.

@@ -11,8 +11,14 @@ extension RouteTable {
         Route(
             name: "listBills", method: .get, path: "/api/v1/bills", right: .own,
             summary: "Lists closed bills; a consumer sees its own.",
-            query: [QueryParameter("consumer", "Only bills of this consumer."), limit(20)],
-            answer: .json(API.Page<API.Bill>.self, "Closed bills, the newest month first."), refusals: [403]
+            query: [
+                QueryParameter("consumer", "Only bills of this consumer."),
+                QueryParameter("month", "Only bills of this month, as 2026-11."), oldest,
+                QueryParameter("cursor", "Where the list goes on: `nextCursor` of the part before, in the same order."),
+                limit(20),
+            ],
+            answer: .json(API.Page<API.Bill>.self, "Closed bills, the newest month first if not asked otherwise."),
+            refusals: [403]
         ) { try await $0.listBills($1) },
         Route(
             name: "getBill", method: .get, path: onePath, right: .own,
@@ -43,6 +49,13 @@ extension RouteTable {
             ],
             answer: .text(JSON.mediaType, "The proof, as `cloudwright verify` reads it."), refusals: [409]
         ) { try await $0.proveBill($1) },
+        Route(
+            name: "verifyBill", method: .get, path: onePath + "/verification", right: .own,
+            summary: "Checks a closed bill with the platform's own log database: that its records are sealed, that the "
+                + "logs have only grown, that none was left out, and that they give the bill. Takes long where the "
+                + "logs are.",
+            answer: .json(API.BillVerification.self, "What each check found."), refusals: [409]
+        ) { try await $0.verifyBill($1) },
         Route(
             name: "closeBill", method: .post, path: onePath + "/close", right: .operate,
             summary: "Makes a month's bill final; again, it gives the same bill.",
@@ -76,9 +89,17 @@ extension Handlers {
     }
 
     func listBills(_ call: Call) async throws -> Reply {
+        var query = BillQuery()
+        query.consumer = try visibleConsumer(call)
+        query.month = call.query.text("month")
+        query.after = call.query.text("cursor")
+        query.oldestFirst = call.query.boolean("oldest")
         let limit = Int(call.query.integer("limit") ?? 20)
-        let found = try await desk.closedBills(of: try visibleConsumer(call), limit: limit)
-        return .json(API.Page(items: found.map(API.Bill.init)))
+        // One more tells whether there is a next part.
+        query.limit = limit + 1
+        let found = try await desk.closedBills(query)
+        let next = found.count > limit ? found[limit - 1].id : nil
+        return .json(API.Page(items: found.prefix(limit).map(API.Bill.init), nextCursor: next))
     }
 
     /// Whose bill the path names; a consumer is not told whether another one has any.
@@ -99,6 +120,21 @@ extension Handlers {
             headers: ["content-disposition": "attachment; filename=\"\(proof.bill.id).proof.json\""],
             body: .bytes(try proof.json(), mediaType: JSON.mediaType))
     }
+
+    func verifyBill(_ call: Call) async throws -> Reply {
+        let (consumer, month) = (try payer(call), try month(call.placeholder("month")))
+        // One at a time, as proofs: the logs are read as a whole.
+        let (id, checks) = try await proofLane.run {
+            let proof = try await desk.proof(for: consumer, month: month, records: Self.verifiedRecords)
+            let verification = try BillVerification(try proof.json(), verifier: seals, database: database)
+            return (proof.bill.id, try await verification.run())
+        }
+        return .json(
+            API.BillVerification(bill: id, checkedAt: Moment(now()), checks: checks.map(API.BillCheck.init)))
+    }
+
+    /// Usage records whose places are proven one by one; where there are more, the log database alone shows them.
+    private static let verifiedRecords = 1_000
 
     /// The bill that the path names.
     func bill(_ call: Call) async throws -> Bill {

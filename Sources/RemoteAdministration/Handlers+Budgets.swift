@@ -3,12 +3,17 @@ import Bookkeeping
 import CloudModel
 
 extension RouteTable {
+    static let budgetList = NamedList<ConsumerStanding>(
+        by: "consumer", name: { $0.consumer.rawValue }, words: { [$0.consumer.rawValue] },
+        columns: ["percent": { SortValue($0.percent ?? -1) }, "requests": { SortValue($0.requests) }])
+
     static let budgets: [Route] = [
         Route(
             name: "listBudgets", method: .get, path: "/api/v1/budgets", right: .own,
             summary: "Shows what consumers with a budget or a quota have used this month; a consumer sees its own.",
-            query: [QueryParameter("consumer", "Only this consumer's.")],
-            answer: .json(API.Page<API.BudgetStanding>.self, "In the order of the configuration."), refusals: [403]
+            query: [QueryParameter("consumer", "Only this consumer's.")] + budgetList.parameters,
+            answer: .json(API.Page<API.BudgetStanding>.self, "By consumer if no other order is asked for."),
+            refusals: [403]
         ) { try await $0.listBudgets($1) }
     ]
 }
@@ -16,7 +21,8 @@ extension RouteTable {
 extension Handlers {
     func listBudgets(_ call: Call) async throws -> Reply {
         let standings = try await desk.standings(of: try visibleConsumer(call))
-        return .json(API.Page(items: standings.map(API.BudgetStanding.init)))
+        let (items, next) = try RouteTable.budgetList.part(of: standings, call.query)
+        return .json(API.Page(items: items.map(API.BudgetStanding.init), nextCursor: next))
     }
 }
 

@@ -3,6 +3,26 @@ import CloudModel
 import CloudPorts
 
 extension RouteTable {
+    static let incidentList = NamedList<IncidentSummary>(
+        by: "openedAt", name: { "\(ordered($0.openedAt))/\($0.id)" },
+        words: { [$0.id, $0.kind, $0.service.rawValue, $0.instance?.rawValue ?? ""] },
+        columns: ["kind": { .text($0.kind) }, "service": { SortValue($0.service) }])
+
+    static let timelineList = NamedList<API.Timeline>(
+        by: "mechanism",
+        name: { run in
+            let place = API.Mechanism.allCases.firstIndex(of: run.mechanism) ?? 0
+            let begin = run.startedAt.flatMap { Timestamp(rfc3339: $0.rfc3339) } ?? .epoch
+            return "\(place)/\(ordered(begin))/\(run.incident)"
+        }, words: { [$0.incident, $0.service ?? "", $0.instance ?? "", $0.consumer ?? ""] },
+        columns: ["startedAt": { SortValue($0.startedAt) }, "service": { .text($0.service ?? "") }])
+
+    /// Texts of times, in whose order they are.
+    static func ordered(_ time: Timestamp) -> String {
+        let digits = String(max(0, time.microseconds))
+        return String(repeating: "0", count: 19 - digits.count) + digits
+    }
+
     private static let eventFilters: [QueryParameter] = [
         QueryParameter("service", "Only events of this service."),
         QueryParameter("instance", "Only events of this instance."),
@@ -16,7 +36,7 @@ extension RouteTable {
             name: "listEvents", method: .get, path: "/api/v1/events", right: .read,
             summary: "Lists the platform event log.",
             query: eventFilters + period + page + [
-                QueryParameter("newest", .boolean, "The newest instead of the oldest events; there is no next part.")
+                QueryParameter("newest", .boolean, "The newest part instead of the oldest; the next part is older.")
             ],
             answer: .json(API.Page<API.Event>.self, "Events in the order of the log.")
         ) { try await $0.listEvents($1) },
@@ -41,13 +61,16 @@ extension RouteTable {
                 QueryParameter("service", "Only runs of this service."),
                 QueryParameter("incident", "Only this run."),
                 QueryParameter("last", .integer(1...100), "So many runs of each mechanism; 5 if not given."),
-            ],
-            answer: .json(API.Page<API.Timeline>.self, "Runs by mechanism and begin.")
+            ] + timelineList.parameters,
+            answer: .json(
+                API.Page<API.Timeline>.self, "Runs by mechanism and begin if no other order is asked for.")
         ) { try await $0.listTimelines($1) },
         Route(
             name: "listIncidents", method: .get, path: "/api/v1/incidents", right: .read,
             summary: "Lists what goes wrong now.",
-            answer: .json(API.Page<API.Incident>.self, "Open incidents, the oldest first.")
+            query: [QueryParameter("service", "Only incidents of this service.")] + incidentList.parameters,
+            answer: .json(
+                API.Page<API.Incident>.self, "Open incidents, the oldest first if no other order is asked for.")
         ) { try await $0.listIncidents($1) },
     ]
 }
@@ -56,19 +79,18 @@ extension Handlers {
     func listEvents(_ call: Call) async throws -> Reply {
         let page = PageRequest(call.query)
         var query = eventQuery(call)
-        query.after = page.after
-        query.limit = page.limit
         query.newest = call.query.boolean("newest")
+        if query.newest { query.before = page.given } else { query.after = page.after }
+        query.limit = page.limit
         let found = try await database.events(query)
-        return .json(
-            API.Page(
-                items: found.elements.map(API.Event.init),
-                nextCursor: query.newest ? nil : found.next.map(String.init)))
+        return .json(API.Page(items: found.elements.map(API.Event.init), nextCursor: found.next.map(String.init)))
     }
 
     func listIncidents(_ call: Call) async throws -> Reply {
-        let open = await administration.openIncidents().sorted { ($0.openedAt, $0.id) < ($1.openedAt, $1.id) }
-        return .json(API.Page(items: open.map(API.Incident.init)))
+        let service: ServiceID? = call.query.identifier("service")
+        let open = await administration.openIncidents().filter { service == nil || $0.service == service }
+        let (items, next) = try RouteTable.incidentList.part(of: open, call.query)
+        return .json(API.Page(items: items.map(API.Incident.init), nextCursor: next))
     }
 
     func followEvents(_ call: Call) async throws -> Reply {

@@ -4,12 +4,24 @@ import CloudPorts
 import NIOCore
 
 extension RouteTable {
+    private static let imageList = NamedList<API.Image>(
+        name: \.name, words: { [$0.name, $0.path] + $0.usedBy },
+        columns: [
+            "format": { .text($0.format.rawValue) }, "fileBytes": { SortValue($0.fileBytes) },
+            "virtualBytes": { SortValue($0.virtualBytes) }, "importedBy": { .text($0.importedBy) },
+            "importedAt": { SortValue($0.importedAt) },
+        ])
+
     static let images: [Route] = [
         Route(
             name: "listImages", method: .get, path: "/api/v1/images", right: .read,
             summary: "Lists the images that disks of virtual servers may be overlays over.",
-            answer: .json(API.Page<API.Image>.self, "All of them, by name.")
-        ) { handlers, _ in .json(API.Page(items: try await handlers.storedImages())) },
+            query: imageList.parameters,
+            answer: .json(API.Page<API.Image>.self, "Images, by name if no other order is asked for.")
+        ) { handlers, call in
+            let (items, next) = try imageList.part(of: try await handlers.storedImages(), call.query)
+            return .json(API.Page(items: items, nextCursor: next))
+        },
         Route(
             name: "importImage", method: .post, path: "/api/v1/images", right: .operate,
             summary: "Takes an image as it comes, checks it and keeps it. One that names other files (backing file, "

@@ -3,6 +3,22 @@ import CloudModel
 import CloudPorts
 
 extension RouteTable {
+    static let physicalServerList = NamedList<API.PhysicalServer>(
+        name: \.id, words: { [$0.id, $0.hypervisor] + $0.labels.map { "\($0)=\($1)" } },
+        columns: [
+            "phase": { .text($0.phase.rawValue) }, "cpuMillicoresUsed": { SortValue($0.cpuMillicoresUsed) },
+            "memoryBytesUsed": { SortValue($0.memoryBytesUsed) }, "virtualServers": { SortValue($0.virtualServers) },
+        ])
+
+    static let virtualServerList = NamedList<VirtualServerReport>(
+        by: "instance", name: { $0.identity.instance.rawValue },
+        words: { [$0.identity.instance.rawValue, $0.identity.service.rawValue, $0.placement.host.rawValue] },
+        columns: [
+            "service": { SortValue($0.identity.service) }, "host": { SortValue($0.placement.host) },
+            "phase": { .text($0.phase) }, "memoryBytes": { SortValue($0.placement.flavor.memory.bytes) },
+            "cpuMillicores": { SortValue($0.placement.flavor.cpuMillicores ?? 0) },
+        ])
+
     private static let begun = Route.Answer.json(
         API.Operation.self, "The operation that was begun.", status: 202,
         headers: ["Location": "Where to follow the operation."])
@@ -12,7 +28,9 @@ extension RouteTable {
             Route(
                 name: "listPhysicalServers", method: .get, path: "/api/v1/physical-servers", right: .read,
                 summary: "Lists the physical servers with their state and what is left of them.",
-                answer: .json(API.Page<API.PhysicalServer>.self, "All of them, by name.")
+                query: physicalServerList.parameters,
+                answer: .json(
+                    API.Page<API.PhysicalServer>.self, "Physical servers, by name if no other order is asked for.")
             ) { try await $0.listPhysicalServers($1) },
             Route(
                 name: "renewPhysicalServerLease", method: .post, path: "/api/v1/physical-servers/{host}/lease",
@@ -39,8 +57,10 @@ extension RouteTable {
             Route(
                 name: "listVirtualServers", method: .get, path: "/api/v1/virtual-servers", right: .read,
                 summary: "Lists the virtual servers with their hosts.",
-                query: [QueryParameter("host", "Only those of this physical server.")] + NamedList.parameters,
-                answer: .json(API.Page<API.VirtualServer>.self, "Virtual servers, by instance.")
+                query: [QueryParameter("host", "Only those of this physical server.")]
+                    + virtualServerList.parameters,
+                answer: .json(
+                    API.Page<API.VirtualServer>.self, "Virtual servers, by instance if no other order is asked for.")
             ) { try await $0.listVirtualServers($1) },
             Route(
                 name: "migrateVirtualServer", method: .post, path: "/api/v1/virtual-servers/{instance}/migrate",
@@ -159,15 +179,15 @@ extension Handlers {
     }
 
     func listPhysicalServers(_ call: Call) async throws -> Reply {
-        .json(API.Page(items: await administration.physicalServers().map(API.PhysicalServer.init)))
+        let all = await administration.physicalServers().map(API.PhysicalServer.init)
+        let (items, next) = try RouteTable.physicalServerList.part(of: all, call.query)
+        return .json(API.Page(items: items, nextCursor: next))
     }
 
     func listVirtualServers(_ call: Call) async throws -> Reply {
         let host: PhysicalServerID? = call.query.identifier("host")
         let servers = await administration.virtualServers().filter { host == nil || $0.placement.host == host }
-        let (items, next) = NamedList(call.query).part(
-            of: servers, name: \.identity.instance.rawValue,
-            words: { [$0.identity.instance.rawValue, $0.identity.service.rawValue, $0.placement.host.rawValue] })
+        let (items, next) = try RouteTable.virtualServerList.part(of: servers, call.query)
         return .json(API.Page(items: items.map(API.VirtualServer.init), nextCursor: next))
     }
 

@@ -33,12 +33,16 @@ extension RouteTable {
     static let operations: [Route] = [
         Route(
             name: "listOperations", method: .get, path: "/api/v1/operations", right: .read,
-            summary: "Lists the newest operations.", query: [limit(100)],
-            answer: .json(API.Page<API.Operation>.self, "Operations, the newest first.")
-        ) { handlers, call in
-            let found = try await handlers.database.operations(limit: PageRequest(call.query).limit)
-            return .json(API.Page(items: found.map(API.Operation.init)))
-        },
+            summary: "Lists operations.",
+            query: [
+                QueryParameter("kind", "Only operations whose kind begins with this."),
+                .oneOf("state", API.OperationState.self, "Only operations in this state."),
+                QueryParameter("service", "Only operations on this service."),
+                QueryParameter("instance", "Only operations on this instance."),
+                QueryParameter("host", "Only operations on this physical server."), oldest,
+            ] + textPage,
+            answer: .json(API.Page<API.Operation>.self, "Operations, the newest first if not asked otherwise.")
+        ) { try await $0.listOperations($1) },
         Route(
             name: "getOperation", method: .get, path: "/api/v1/operations/{operation}", right: .read,
             summary: "Shows how far an operation is.", answer: .json(API.Operation.self, "The operation.")
@@ -56,9 +60,11 @@ extension RouteTable {
             name: "listNotifications", method: .get, path: "/api/v1/notifications", right: .own,
             summary: "Lists the notifications and whether they were delivered; a consumer sees its own.",
             query: [
-                QueryParameter("cursor", "Where the list goes on: `nextCursor` of the part before."), limit(100),
-            ],
-            answer: .json(API.Page<API.Notification>.self, "Notifications, the newest first.")
+                QueryParameter("service", "Only notifications about this service."),
+                QueryParameter("kind", "Only notifications of this kind."),
+                .oneOf("severity", API.Severity.self, "Only notifications of this severity."), oldest,
+            ] + textPage,
+            answer: .json(API.Page<API.Notification>.self, "Notifications, the newest first if not asked otherwise.")
         ) { try await $0.listNotifications($1) },
         Route(
             name: "getConstraintOffer", method: .get, path: "/api/v1/constraint-changes/{token}", right: .open,
@@ -77,28 +83,74 @@ extension RouteTable {
 }
 
 extension Handlers {
-    /// How many notifications are looked through for one part of a consumer's list.
+    /// How many entries are looked through for one part of a list that is filtered here.
     private static let maximumScanned = 5_000
+
+    /// One part of a list: what fits of the entries that `read` gives, those after an entry, the next ones.
+    private func part<Entry, Place>(
+        limit: Int, after start: Place?, place: (Entry) -> Place, isFiltered: Bool, fits: (Entry) -> Bool,
+        read: (Place?, Int) async throws -> [Entry]
+    ) async throws -> (entries: [Entry], next: Place?) {
+        // One more than asked for tells whether there is a next part.
+        let wanted = isFiltered ? API.maximumPageSize : limit + 1
+        var last = start
+        var entries: [Entry] = []
+        var scanned = 0
+        while scanned < Self.maximumScanned {
+            let found = try await read(last, wanted)
+            scanned += found.count
+            for (index, entry) in found.enumerated() {
+                last = place(entry)
+                if fits(entry) { entries.append(entry) }
+                guard entries.count == limit else { continue }
+                return (entries, found.count < wanted && index == found.count - 1 ? nil : last)
+            }
+            if found.count < wanted { return (entries, nil) }
+        }
+        return (entries, last)
+    }
+
+    func listOperations(_ call: Call) async throws -> Reply {
+        let state = call.query.text("state").flatMap(Operation.State.init)
+        let kind = call.query.text("kind") ?? ""
+        let service: ServiceID? = call.query.identifier("service")
+        let instance: InstanceID? = call.query.identifier("instance")
+        let host: PhysicalServerID? = call.query.identifier("host")
+        let oldestFirst = call.query.boolean("oldest")
+        let (found, next) = try await part(
+            limit: PageRequest(call.query).limit, after: call.query.identifier("cursor") as OperationID?, place: \.id,
+            isFiltered: !kind.isEmpty || state != nil || service != nil || instance != nil || host != nil,
+            fits: { operation in
+                operation.kind.hasPrefix(kind) && (state == nil || operation.state == state)
+                    && (service == nil || operation.service == service)
+                    && (instance == nil || operation.instance == instance) && (host == nil || operation.host == host)
+            },
+            read: { last, count in
+                var query = OperationQuery(limit: count)
+                (query.after, query.oldestFirst) = (last, oldestFirst)
+                return try await database.operations(query)
+            })
+        return .json(API.Page(items: found.map(API.Operation.init), nextCursor: next?.rawValue))
+    }
 
     func listNotifications(_ call: Call) async throws -> Reply {
         let own = call.identity?.role == .consumer ? try visibleConsumer(call) : nil
-        let limit = PageRequest(call.query).limit
-        var after: NotificationID? = call.query.identifier("cursor")
-        var items: [API.Notification] = []
-        var scanned = 0
-        while items.count < limit, scanned < Self.maximumScanned {
-            let wanted = own == nil ? limit : API.maximumPageSize
-            let found = try await database.notifications(after: after, limit: wanted)
-            scanned += found.count
-            for stored in found where items.count < limit {
-                after = stored.notification.id
-                if own == nil || stored.notification.consumer == own { items.append(API.Notification(stored)) }
-            }
-            if found.count < wanted, items.count < limit || after == found.last?.notification.id {
-                return .json(API.Page(items: items))
-            }
-        }
-        return .json(API.Page(items: items, nextCursor: after?.rawValue))
+        let service: ServiceID? = call.query.identifier("service")
+        let kind = call.query.text("kind")
+        let severity = call.query.text("severity")
+        let oldestFirst = call.query.boolean("oldest")
+        let (found, next) = try await part(
+            limit: PageRequest(call.query).limit, after: call.query.identifier("cursor") as NotificationID?,
+            place: \.notification.id, isFiltered: own != nil || service != nil || kind != nil || severity != nil,
+            fits: { stored in
+                let told = stored.notification
+                return (own == nil || told.consumer == own) && (service == nil || told.service == service)
+                    && (kind == nil || told.kind == kind) && (severity == nil || told.severity.rawValue == severity)
+            },
+            read: { last, count in
+                try await database.notifications(after: last, oldestFirst: oldestFirst, limit: count)
+            })
+        return .json(API.Page(items: found.map(API.Notification.init), nextCursor: next?.rawValue))
     }
 
     func constraintOffer(_ call: Call, accept: Bool) async throws -> Reply {

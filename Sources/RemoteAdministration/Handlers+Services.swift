@@ -3,12 +3,54 @@ import CloudModel
 import CloudPorts
 import Credentials
 
+/// A service as its list sorts it.
+private struct ListedService {
+    var service: CloudService
+    var instances: [ServiceInstance]
+    var load: LoadSample?
+
+    private var up: Int { instances.count { $0.phase == .running && $0.operational == .up } }
+
+    /// The worst first: nothing is up, fewer than the least, something failed, all well.
+    private var condition: Int {
+        if up == 0, service.constraints.minimumInstances > 0 { return 0 }
+        if up < service.constraints.minimumInstances { return 1 }
+        return instances.contains { $0.phase == .failed || $0.operational == .down } ? 2 : 3
+    }
+
+    static let list = NamedList<ListedService>(
+        name: { $0.service.id.rawValue }, words: { [$0.service.id.rawValue, $0.service.owner?.rawValue ?? ""] },
+        columns: [
+            "owner": { SortValue($0.service.owner) }, "condition": { SortValue($0.condition) },
+            "instancesUp": { SortValue($0.up) },
+            "maximumInstances": { SortValue($0.service.constraints.maximumInstances) },
+            "requestsInFlight": { SortValue($0.load?.requestsInFlight ?? 0) },
+            "activeConsumers": { SortValue($0.load?.activeConsumers ?? 0) },
+            "consumersWaiting": { SortValue($0.load?.consumersWaiting ?? 0) },
+            "rejected": { SortValue($0.load?.rejected ?? 0) },
+        ])
+}
+
 extension RouteTable {
+    static let failoverGroupList = NamedList<FailoverGroup>(
+        name: { $0.id.rawValue }, words: { [$0.id.rawValue, $0.service.rawValue] },
+        columns: ["service": { SortValue($0.service) }, "mode": { .text($0.mode.rawValue) }])
+
+    static let instanceList = NamedList<ServiceInstance>(
+        name: { $0.id.rawValue }, words: { [$0.id.rawValue, $0.service.rawValue] },
+        columns: [
+            "service": { SortValue($0.service) }, "phase": { .text($0.phase.rawValue) },
+            "operational": { .text($0.operational.rawValue) },
+            "administrative": { .text($0.administrative.rawValue) }, "role": { .text($0.role.rawValue) },
+            "requestedAt": { SortValue($0.requestedAt) },
+        ])
+
     static let services: [Route] = [
         Route(
             name: "listServices", method: .get, path: "/api/v1/services", right: .read,
             summary: "Lists the cloud services with their constraints, instances and load.",
-            query: NamedList.parameters, answer: .json(API.Page<API.Service>.self, "Services, by name.")
+            query: ListedService.list.parameters,
+            answer: .json(API.Page<API.Service>.self, "Services, by name if no other order is asked for.")
         ) { try await $0.listServices($1) },
         Route(
             name: "getService", method: .get, path: "/api/v1/services/{service}", right: .read,
@@ -41,8 +83,8 @@ extension RouteTable {
         },
         Route(
             name: "listFailoverGroups", method: .get, path: "/api/v1/failover-groups", right: .read,
-            summary: "Lists the failover groups with their implementations.",
-            answer: .json(API.Page<API.FailoverGroup>.self, "All groups, by name.")
+            summary: "Lists the failover groups with their implementations.", query: failoverGroupList.parameters,
+            answer: .json(API.Page<API.FailoverGroup>.self, "Groups, by name if no other order is asked for.")
         ) { try await $0.listFailoverGroups($1) },
     ]
 
@@ -51,8 +93,8 @@ extension RouteTable {
             Route(
                 name: "listInstances", method: .get, path: "/api/v1/instances", right: .read,
                 summary: "Lists the service instances.",
-                query: [QueryParameter("service", "Only instances of this service.")] + NamedList.parameters,
-                answer: .json(API.Page<API.Instance>.self, "The instances, by name.")
+                query: [QueryParameter("service", "Only instances of this service.")] + instanceList.parameters,
+                answer: .json(API.Page<API.Instance>.self, "Instances, by name if no other order is asked for.")
             ) { try await $0.listInstances($1) },
             Route(
                 name: "getInstance", method: .get, path: "/api/v1/instances/{instance}", right: .read,
@@ -91,14 +133,16 @@ extension Handlers {
         let configuration = await administration.configuration()
         let instances = Dictionary(grouping: await administration.instances(), by: \.service)
         let load = await administration.load()
-        let (services, next) = NamedList(call.query).part(
-            of: configuration.services, name: \.id.rawValue, words: { [$0.id.rawValue, $0.owner?.rawValue ?? ""] })
+        let all = configuration.services.map { service in
+            ListedService(service: service, instances: instances[service.id] ?? [], load: load[service.id])
+        }
+        let (part, next) = try ListedService.list.part(of: all, call.query)
         return .json(
             API.Page(
-                items: services.map { service in
+                items: part.map { listed in
                     API.Service(
-                        service, groups: configuration.failoverGroups, instances: instances[service.id] ?? [],
-                        load: load[service.id])
+                        listed.service, groups: configuration.failoverGroups, instances: listed.instances,
+                        load: listed.load)
                 }, nextCursor: next))
     }
 
@@ -133,14 +177,14 @@ extension Handlers {
     func listFailoverGroups(_ call: Call) async throws -> Reply {
         let instances = await administration.instances()
         let groups = await administration.configuration().failoverGroups
-        return .json(API.Page(items: groups.map { API.FailoverGroup($0, instances: instances) }))
+        let (part, next) = try RouteTable.failoverGroupList.part(of: groups, call.query)
+        return .json(API.Page(items: part.map { API.FailoverGroup($0, instances: instances) }, nextCursor: next))
     }
 
     func listInstances(_ call: Call) async throws -> Reply {
         let service: ServiceID? = call.query.identifier("service")
         let instances = await administration.instances().filter { service == nil || $0.service == service }
-        let (items, next) = NamedList(call.query).part(
-            of: instances, name: \.id.rawValue, words: { [$0.id.rawValue, $0.service.rawValue] })
+        let (items, next) = try RouteTable.instanceList.part(of: instances, call.query)
         return .json(API.Page(items: items.map(API.Instance.init), nextCursor: next))
     }
 

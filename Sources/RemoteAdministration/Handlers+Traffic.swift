@@ -3,12 +3,24 @@ import CloudModel
 import CloudPorts
 
 extension RouteTable {
+    static let trafficList = NamedList<TrafficFigures>(
+        name: { "\($0.service)/\($0.instance?.rawValue ?? "")" },
+        words: { [$0.service.rawValue, $0.instance?.rawValue ?? ""] },
+        columns: [
+            "requests": { SortValue($0.requests) }, "errors": { SortValue($0.errors) },
+            "failures": { SortValue($0.failures) }, "refusals": { SortValue($0.refusals) },
+            "bytesIn": { SortValue($0.bytesIn) }, "bytesOut": { SortValue($0.bytesOut) },
+            "p99Microseconds": { SortValue($0.latency.quantileMicroseconds(0.99) ?? 0) },
+        ])
+
     static let traffic: [Route] = [
         Route(
             name: "listTraffic", method: .get, path: "/api/v1/traffic", right: .read,
             summary: "Says what the gateway carried for each service and each of its instances, and how fast.",
-            query: [QueryParameter("service", "Only this service and its instances.")],
-            answer: .json(API.Page<API.Traffic>.self, "Totals, by service, each before its instances.")
+            query: [QueryParameter("service", "Only this service and its instances.")] + trafficList.parameters,
+            answer: .json(
+                API.Page<API.Traffic>.self,
+                "Totals, by service, each before its instances, if no other order is asked for.")
         ) { try await $0.listTraffic($1) }
     ]
 }
@@ -19,7 +31,8 @@ extension Handlers {
         let load = await administration.load()
         let present = Set(await administration.configuration().services.map(\.id))
         let at = Moment(now())
-        let items = traffic().filter { present.contains($0.service) && (wanted == nil || $0.service == wanted) }
+        let all = traffic().filter { present.contains($0.service) && (wanted == nil || $0.service == wanted) }
+        let (items, next) = try RouteTable.trafficList.part(of: all, call.query)
         return .json(
             API.Page(
                 items: items.map { figures in
@@ -27,7 +40,7 @@ extension Handlers {
                     let inFlight =
                         figures.instance.map { sample?.perInstance[$0] ?? 0 } ?? sample?.requestsInFlight ?? 0
                     return API.Traffic(figures, at: at, requestsInFlight: inFlight)
-                }))
+                }, nextCursor: next))
     }
 }
 

@@ -23,8 +23,10 @@ extension RouteTable {
         Route(
             name: "listUsageRecords", method: .get, path: "/api/v1/usage/records", right: .own,
             summary: "Lists single requests as the monitoring agent stored them; a consumer sees its own.",
-            query: usageFilters + period + [limit(100)],
-            answer: .json(API.Page<API.UsageRecord>.self, "Requests, the newest first."), refusals: [403]
+            query: usageFilters + period + textPage + [oldest],
+            answer: .json(
+                API.Page<API.UsageRecord>.self, "Requests by completion, the newest first if not asked otherwise."),
+            refusals: [403]
         ) { try await $0.listUsageRecords($1) },
         Route(
             name: "getUsageRecord", method: .get, path: "/api/v1/usage/records/{requestID}", right: .own,
@@ -40,8 +42,20 @@ extension Handlers {
 
     func listUsageRecords(_ call: Call) async throws -> Reply {
         let limit = Int(call.query.integer("limit") ?? 100)
-        let found = try await database.usageRecords(try usageQuery(call), limit: limit)
-        return .json(API.Page(items: found.map(API.UsageRecord.init)))
+        let (query, place) = (try usageQuery(call), try call.query.text("cursor").map(Self.place))
+        let found =
+            call.query.boolean("oldest")
+            ? try await database.usageRecords(query, after: place, limit: limit + 1)
+            : try await database.usageRecords(query, before: place, limit: limit + 1)
+        let next = found.count > limit ? UsageRecordPlace(found[limit - 1].record).text : nil
+        return .json(API.Page(items: found.prefix(limit).map(API.UsageRecord.init), nextCursor: next))
+    }
+
+    static func place(_ cursor: String) throws(API.Problem) -> UsageRecordPlace {
+        guard let place = UsageRecordPlace(cursor) else {
+            throw .invalid("'\(cursor)' is no cursor of this list; begin again without one.")
+        }
+        return place
     }
 
     func getUsageRecord(_ call: Call) async throws -> Reply {

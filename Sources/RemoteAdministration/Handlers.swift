@@ -11,6 +11,7 @@ struct Handlers: Sendable {
     let lane: CommandLane
     /// Proofs of bills read the logs as a whole: one at a time, whoever asks for them.
     let proofLane = CommandLane()
+    let replayLane = CommandLane()
     let hub: EventHub
     let consoles = ConsoleDesk()
     /// Nil where no folder is declared for images.
@@ -33,6 +34,14 @@ extension RouteTable {
         QueryParameter("cursor", .integer(0...Int64.max), "Where the list goes on: `nextCursor` of the part before."),
         limit(100),
     ]
+
+    /// The same, of lists whose cursor is not a number.
+    static let textPage: [QueryParameter] = [
+        QueryParameter("cursor", "Where the list goes on: `nextCursor` of the part before, in the same order."),
+        limit(100),
+    ]
+
+    static let oldest = QueryParameter("oldest", .boolean, "The oldest first instead of the newest.")
 
     /// Parameters of every list that has times.
     static let period: [QueryParameter] = [

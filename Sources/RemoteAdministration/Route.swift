@@ -155,7 +155,8 @@ enum Destination {
 
 enum RouteTable {
     static let all: [Route] =
-        platform + services + instances + traffic + infrastructure + consoles + images + consumers + bills + budgets
+        platform + services + scaling + instances + traffic + infrastructure + consoles + images + consumers + bills
+        + budgets
         + configuration + operations + events + usage + cloudEvents
         + audit + erasure + integrity + notifications + administrators + secondFactor + console
 

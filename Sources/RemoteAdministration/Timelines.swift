@@ -108,7 +108,8 @@ extension Handlers {
             case .auditMonitor: runs += try await auditedRuns(call)
             }
         }
-        return .json(API.Page(items: runs))
+        let (items, next) = try RouteTable.timelineList.part(of: runs, call.query)
+        return .json(API.Page(items: items, nextCursor: next))
     }
 
     private func last(_ call: Call) -> Int { Int(call.query.integer("last") ?? 5) }

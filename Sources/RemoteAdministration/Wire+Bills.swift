@@ -26,6 +26,13 @@ extension API.BillLine {
     }
 }
 
+extension API.BillCheck {
+    init(_ check: BillVerification.Check) {
+        self.init(
+            kind: .init(check.kind), subject: check.subject, state: .init(check.state), detail: check.detail)
+    }
+}
+
 extension API.Credit {
     init(_ credit: Credit) {
         self.init(

@@ -44,9 +44,9 @@ public final class SwitchableLogDatabase: LogDatabase {
     public func requestUsage(_ query: UsageQuery) async throws(LogDatabaseError) -> [RequestUsage] {
         try await present.requestUsage(query)
     }
-    public func usageRecords(_ query: UsageQuery, limit: Int) async throws(LogDatabaseError) -> [StoredUsageRecord] {
-        try await present.usageRecords(query, limit: limit)
-    }
+    public func usageRecords(_ query: UsageQuery, before place: UsageRecordPlace?, limit: Int)
+        async throws(LogDatabaseError) -> [StoredUsageRecord]
+    { try await present.usageRecords(query, before: place, limit: limit) }
     public func usageRecords(_ query: UsageQuery, after place: UsageRecordPlace?, limit: Int)
         async throws(LogDatabaseError) -> [StoredUsageRecord]
     { try await present.usageRecords(query, after: place, limit: limit) }
@@ -119,17 +119,17 @@ public final class SwitchableLogDatabase: LogDatabase {
     }
     public func store(_ seal: StoredSeal) async throws(LogDatabaseError) { try await present.store(seal) }
     public func record(_ event: AuditEvent) async throws(LogDatabaseError) { try await present.record(event) }
-    public func notifications(after: NotificationID?, limit: Int) async throws(LogDatabaseError)
+    public func notifications(after: NotificationID?, oldestFirst: Bool, limit: Int) async throws(LogDatabaseError)
         -> [StoredNotification]
-    { try await present.notifications(after: after, limit: limit) }
+    { try await present.notifications(after: after, oldestFirst: oldestFirst, limit: limit) }
     public func dueDeliveries(at: Timestamp, limit: Int) async throws(LogDatabaseError) -> [Delivery] {
         try await present.dueDeliveries(at: at, limit: limit)
     }
     public func finish(_ delivery: Delivery, state: DeliveryState) async throws(LogDatabaseError) {
         try await present.finish(delivery, state: state)
     }
-    public func operations(limit: Int) async throws(LogDatabaseError) -> [Operation] {
-        try await present.operations(limit: limit)
+    public func operations(_ query: OperationQuery) async throws(LogDatabaseError) -> [Operation] {
+        try await present.operations(query)
     }
     public func operation(_ id: OperationID) async throws(LogDatabaseError) -> Operation? {
         try await present.operation(id)

@@ -153,8 +153,8 @@ enum House {
             [
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console", "ControlPlane", "Credentials", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes",
-                "Hummingbird", "Logging", "MerkleLog", "NIOCore", "Passwords", "PayPerUse", "SealedBooks",
-                "ServiceLifecycle", "Synchronization", "WebSocketFrames", "Yams",
+                "Hummingbird", "Logging", "MerkleLog", "NIOCore", "Passwords", "PayPerUse", "ScalingListener",
+                "ScalingReplay", "SealedBooks", "ServiceLifecycle", "Synchronization", "WebSocketFrames", "Yams",
             ]),
         // libcurl makes the connection of a console, with TLS: Foundation's WebSockets need a libcurl that Debian 12
         // does not have.

@@ -209,6 +209,8 @@ class Page:
     def screenshot(self, path, is_whole=False):
         parameters = {}
         if is_whole:
+            # What stays in place while the page scrolls is at the top of the picture.
+            self.evaluate("window.scrollTo(0, 0)")
             size = self.send("Page.getLayoutMetrics")["cssContentSize"]
             parameters = {"captureBeyondViewport": True, "clip": {
                 "x": 0, "y": 0, "width": size["width"], "height": size["height"], "scale": 1}}

@@ -56,6 +56,9 @@ extension LogDatabaseContract {
                 query.newest = true
                 let newest = try await database.auditEvents(query).elements.map(\.event)
                 try requireEqual(newest, Array(all.suffix(2)), "the newest, in order")
+                query.before = try await database.auditEvents(query).next
+                let older = try await database.auditEvents(query).elements.map(\.event)
+                try requireEqual(older, Array(all.dropLast(2).suffix(2)), "those before them")
             }
         },
         LogDatabaseContract("failed logins are ranked by principal and address") { open in

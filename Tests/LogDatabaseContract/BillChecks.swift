@@ -52,6 +52,21 @@ extension LogDatabaseContract {
                 query.consumer = "acme"
                 query.limit = 2
                 try requireEqual(try await database.bills(query), [bills[1], bills[2]], "filtered and limited")
+                query.after = bills[2].id
+                try requireEqual(try await database.bills(query), [bills[0]], "those that come after one")
+                query = BillQuery()
+                query.month = "2026-02"
+                try requireEqual(try await database.bills(query), [bills[2], other], "of a month")
+                query.after = bills[2].id
+                try requireEqual(try await database.bills(query), [other], "in a month by consumer")
+                query = BillQuery()
+                query.oldestFirst = true
+                try requireEqual(
+                    try await database.bills(query), [bills[0], other, bills[2], bills[1]], "turned around")
+                query.after = other.id
+                try requireEqual(try await database.bills(query), [bills[2], bills[1]], "the rest, turned around")
+                query.after = "of no bill"
+                try requireEqual(try await database.bills(query), [], "after what is not there nothing comes")
             }
         },
         LogDatabaseContract("a credit counts once, in its time") { open in

@@ -77,6 +77,30 @@ extension LogDatabaseContract {
                 try requireEqual(found.map(\.id), ["op-4", "op-3", "op-2"], "newest first")
             }
         },
+        LogDatabaseContract("operations are read in parts, in either order, whichever began at the same time") { open in
+            try await session(open) { database in
+                var transaction = ControlTransaction()
+                transaction.operations = (0..<6).map {
+                    Samples.operation(OperationID("op-\($0)"), startedAt: Samples.start + .seconds($0 / 4))
+                }
+                try await database.commit(transaction)
+                for oldestFirst in [false, true] {
+                    var query = OperationQuery(limit: 2)
+                    query.oldestFirst = oldestFirst
+                    var ids: [OperationID] = []
+                    repeat {
+                        let part = try await database.operations(query)
+                        ids += part.map(\.id)
+                        query.after = part.last?.id
+                    } while query.after != nil && ids.count < 10
+                    let all = (0..<6).map { OperationID("op-\($0)") }
+                    try requireEqual(ids, oldestFirst ? all : all.reversed(), "each once")
+                }
+                var query = OperationQuery()
+                query.after = "of no operation"
+                try requireEqual(try await database.operations(query), [], "after what is not there nothing comes")
+            }
+        },
     ]
 
     static let eventChecks: [LogDatabaseContract] = [
@@ -157,6 +181,21 @@ extension LogDatabaseContract {
                         $0.newest = true
                         $0.limit = 3
                     }, [38, 39, 40], "the newest, in order of position")
+                try requireEqual(
+                    try await positions {
+                        $0.newest = true
+                        $0.before = 38
+                        $0.limit = 3
+                    }, [35, 36, 37], "the newest before a position")
+                var newest = EventQuery()
+                (newest.newest, newest.limit) = (true, 15)
+                var found: [Int64] = []
+                repeat {
+                    let page = try await database.events(newest)
+                    found = page.elements.map(\.position) + found
+                    newest.before = page.next
+                } while newest.before != nil && found.count < 100
+                try requireEqual(found, Array(1...40), "from the newest to the oldest, each once")
                 try await pageThrough(database)
             }
         },

@@ -77,6 +77,8 @@ extension LogDatabaseContract {
                 try requireEqual(first, ["n-8", "n-7", "n-6", "n-5"], "a page")
                 let rest = try await database.notifications(after: first.last, limit: 100).map(\.notification.id)
                 try requireEqual(rest, ["n-4", "n-3", "n-2", "n-1", "n-0"], "the next page")
+                let oldest = try await database.notifications(after: "n-3", oldestFirst: true, limit: 3)
+                try requireEqual(oldest.map(\.notification.id), ["n-4", "n-5", "n-6"], "a page the other way")
                 let due = try await database.dueDeliveries(at: .distantFuture, limit: 4)
                 try requireEqual(
                     due.map(\.notification.at), (0..<4).map { Samples.start + .seconds($0) }, "the oldest first")

@@ -100,6 +100,14 @@ extension LogDatabaseContract {
                 try requireEqual(all, records.sorted { $0.completedAt > $1.completedAt }, "newest first")
                 try requireEqual(
                     try await database.usageRecords(query, limit: 2).map(\.record), Array(all.prefix(2)), "limit")
+                var parts: [UsageRecord] = []
+                var place: UsageRecordPlace?
+                repeat {
+                    let part = try await database.usageRecords(query, before: place, limit: 2).map(\.record)
+                    parts += part
+                    place = part.last.map { UsageRecordPlace(completedAt: $0.completedAt, requestID: $0.requestID) }
+                } while place != nil && parts.count < 100
+                try requireEqual(parts, all, "each part goes on before the last one")
                 query.consumer = "beta"
                 query.from = Samples.start + .seconds(3)
                 query.until = Samples.start + .seconds(9)

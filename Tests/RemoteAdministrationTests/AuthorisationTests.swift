@@ -13,7 +13,7 @@ import Testing
         "eraseLogins": "administer", "verifyLogs": "read", "showVerificationKey": "read",
         "listBudgets": "own", "exportUsage": "own", "reportUsageEvents": "report", "listBills": "own",
         "getBill": "own", "getBillPage": "own", "exportBill": "own",
-        "proveBill": "own",
+        "proveBill": "own", "verifyBill": "own", "replayScaling": "read",
         "reconcile": "own",
         "closeBill": "operate", "createCredit": "operate",
         "listPhysicalServers": "read", "listVirtualServers": "read", "confirmPhysicalServerOff": "operate",

@@ -50,10 +50,28 @@ import Testing
         }
     }
 
+    @Test("a closed bill is verified by the platform: sealed, complete, and rated anew to the same bytes")
+    func verified() async throws {
+        try await october { live in
+            let path = "/api/v1/bills/acme/2026-09"
+            let open = try await live.send("GET", path + "/verification", as: .consumer)
+            #expect(open.status == 409 && open.text.contains("close"), "\(open.text)")
+            #expect(try await live.send("POST", path + "/close", as: .operator).status == 200)
+            let answer = try await live.send("GET", path + "/verification", as: .consumer)
+            let found = try answer.value(API.BillVerification.self)
+            #expect(found.checks.allSatisfy { $0.state == .proven }, "\(answer.text)")
+            let kinds = Set(found.checks.map(\.kind))
+            #expect(kinds == [.log, .basis, .closing, .completeness, .figures], "\(kinds)")
+            let usage = found.checks.filter { $0.kind == .log && $0.subject.contains("gateway/0") }
+            #expect(usage.count == 1 && usage[0].detail.contains("2 of them are here"), "acme's two requests: \(usage)")
+            #expect(found.checks.first { $0.kind == .figures }?.detail.hasPrefix("2 lines, computed again") == true)
+        }
+    }
+
     @Test("a consumer sees nothing of another's bill, nor that there is one")
     func own() async throws {
         try await october { live in
-            for path in ["/2026-09", "/current", "/2026-09/page", "/2026-09/focus"] {
+            for path in ["/2026-09", "/current", "/2026-09/page", "/2026-09/focus", "/2026-09/verification"] {
                 let other = try await live.send("GET", "/api/v1/bills/globex" + path, as: .consumer)
                 #expect(other.status == 404 && other.problem?.detail == "There is no bill of 'globex'.", "\(path)")
             }

@@ -224,7 +224,9 @@ import Testing
         }
         let cookie = try await ConsoleTests.logIn(walk.live, as: .operator).cookie
         try await walk.send(route("endConsoleSession"), ConsoleTests.path, as: nil, headers: ["Cookie": cookie])
-        try await walk.send(route("proveBill"), Samples.request(route("proveBill")).path)
+        for name in ["proveBill", "verifyBill"] {
+            try await walk.send(route(name), Samples.request(route(name)).path)
+        }
         for name in [
             "rankFailedLogins", "listAuditEvents", "exportAuditEvents", "reportUsage", "listUsageRecords",
             "listBudgets", "exportUsage", "listBills",

@@ -30,7 +30,7 @@ async function request(method, path, { body, headers, signal } = {}) {
   const all = { accept: "application/json", ...headers };
   if (method !== "GET") {
     if (csrfToken) all["x-cloudwright-csrf"] = csrfToken;
-    if (!/\/(password|second-factor.*)$/.test(path) && !path.startsWith("/console/")) all["idempotency-key"] = crypto.randomUUID();
+    if (!/\/(password|second-factor.*|erasures)$/.test(path) && !path.startsWith("/console/")) all["idempotency-key"] = crypto.randomUUID();
   }
   if (body !== undefined) all["content-type"] = "application/json";
   let response;
@@ -65,6 +65,18 @@ export async function getText(path, accept) {
 export async function send(method, path, body, headers) {
   const response = await request(method, path, { body, headers });
   return response.status === 204 ? undefined : response.json();
+}
+
+// A file as it is, which may be large: the browser sends it piece by piece.
+export async function upload(path, file) {
+  const headers = { accept: "application/json", "content-type": "application/octet-stream" };
+  if (csrfToken) headers["x-cloudwright-csrf"] = csrfToken;
+  let response;
+  try {
+    response = await fetch(root + path, { method: "POST", headers, body: file, credentials: "same-origin" });
+  } catch { throw new Problem(0, "", "", []); }
+  if (!response.ok) throw await problem(response);
+  return response.json();
 }
 
 // Health is told with 503 where a part does not work; that is an answer, not a refusal.

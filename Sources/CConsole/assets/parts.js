@@ -87,8 +87,20 @@ export function serviceState(service) {
 // More are not drawn at once: the page stays quick, and nobody reads that far without a filter.
 export const mostRows = 300;
 
-// A table whose columns can be sorted: title, cell, and for sorting the value.
-export function table({ columns, rows, key, none, order, label }) {
+// How a list that comes in parts is sorted by the platform: the address has it, and a heading changes it.
+export function sorting(ctx, usual) {
+  const chosen = ctx.query.get("sort") ?? usual;
+  return { asked: chosen === usual ? "" : chosen, column: chosen.replace(/^-/, ""),
+    isDescending: chosen.startsWith("-"),
+    by: (column) => {
+      const next = column === chosen ? `-${column}` : column;
+      ctx.choose({ sort: next === usual ? "" : next, after: "" });
+    } };
+}
+
+// A table whose columns can be sorted: title, cell, and `value` where the page has all of the list, or `sort` with what
+// the platform calls it where the list comes in parts.
+export function table({ columns, rows, key, none, order, sorted: way, label }) {
   const sorted = order?.column === undefined ? rows : [...rows].sort((left, right) => {
     const { value } = columns[order.column];
     const [a, b] = [value(left) ?? "", value(right) ?? ""];
@@ -98,7 +110,8 @@ export function table({ columns, rows, key, none, order, label }) {
   if (rows.length === 0) return none;
   const shown = sorted.slice(0, mostRows);
   return h("div", { class: "scroll" }, h("table", { class: "cards", "aria-label": label },
-    h("thead", {}, h("tr", {}, columns.map((column, index) => heading(column, index, order)))),
+    h("thead", {}, h("tr", {}, columns.map((column, index) => heading(column, index, order,
+      way)))),
     h("tbody", {}, shown.map((row) => h("tr", { "data-key": key(row) }, columns.map((column) => h("td", {
       class: column.class, "data-label": column.title || undefined }, h("span", {}, column.cell(row)))))))),
   rest(sorted.length));
@@ -111,16 +124,21 @@ export function rest(count) {
 }
 
 // Goes through a list that the platform gives in parts.
-export function windowButtons(ctx, after, next) {
+export function windowButtons(ctx, after, next, name = "after") {
   return (after || next) && h("div", { class: "more" },
-    after && h("button", { type: "button", onclick: () => ctx.choose({ after: "" }) }, t("list.first")), " ",
-    next && h("button", { type: "button", onclick: () => ctx.choose({ after: next }) }, t("list.next")));
+    after && h("button", { type: "button", onclick: () => ctx.choose({ [name]: "" }) }, t("list.first")), " ",
+    next && h("button", { type: "button", onclick: () => ctx.choose({ [name]: next }) }, t("list.next")));
 }
 
 // A time in a table.
 export const at = (moment) => h("span", { class: "nowrap", title: fullTime(moment) }, time(moment));
 
-function heading(column, index, order) {
+function heading(column, index, order, way) {
+  if (way && column.sort) {
+    const sort = way.column === column.sort ? (way.isDescending ? "descending" : "ascending") : "none";
+    return h("th", { scope: "col", class: column.class, "aria-sort": sort }, h("button", { type: "button",
+      onclick: () => way.by(column.sort) }, column.title));
+  }
   if (!order || !column.value) {
     return h("th", { scope: "col", class: column.class }, column.title || h("span", { class: "sr" },
       t("table.actions")));

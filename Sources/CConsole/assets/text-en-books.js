@@ -81,6 +81,28 @@ export const texts = {
     "The proof has all that the bill rests on. Whoever has it checks it anywhere, without trusting this "
     + "platform:",
   "bills.proof": "Download the proof",
+  "bills.verify": "Verify this bill now",
+  "bills.verifying": "Verifying…",
+  "bills.verifyWhat":
+    "The platform checks the bill as an auditor would: that its records are in the sealed logs, that the logs have only "
+    + "grown, that no record was left out, and that rating them again gives the same bill.",
+  "bills.verdict.proven": "Proven in full. Checked",
+  "bills.verdict.unproven": "Nothing was forged, and not all could be proven. Checked",
+  "bills.verdict.forged": "Something was altered: keep a copy of the log database. Checked",
+  "bills.checks": "What was checked",
+  "bills.checked": "Checked",
+  "bills.finding": "Finding",
+  "bills.detail": "Detail",
+  "bills.close": "Close the month",
+  "bills.closeTitle": "Close {month}?",
+  "bills.closeWhat": "The bill becomes final and never changes. What is found out later is a correction on a later bill.",
+  "bills.includeHeld": "What is in doubt is due as well: {amount}",
+  "bills.credit": "Give a credit",
+  "bills.creditTitle": "Give {consumer} a credit",
+  "bills.creditWhat": "It is on the bill of the present month. It cannot be taken back.",
+  "bills.creditAmount": "Amount in {currency}",
+  "bills.creditReason": "Reason, which the consumer reads",
+  "bills.credited": "{consumer} was given {amount}",
   "audit.what":
     "Who tried to log in, with what, from where, and whether it worked. Secrets are never kept; a keyed tag "
     + "tells equal ones.",
@@ -103,6 +125,12 @@ export const texts = {
   "audit.credential": "With",
   "audit.reason": "Reason",
   "audit.request": "Request",
+  "audit.erase": "Erase this person",
+  "audit.eraseTitle": "Erase {principal} from all logins?",
+  "audit.eraseWhat":
+    "Name, addresses, clients, paths and tags of secrets leave all stored logins of this name. The log still proves to be "
+    + "as it was sealed. It cannot be undone.",
+  "audit.erased": "Erased from {erased} logins, kept in {kept}",
   "audit.tab": "Logins",
   "integrity.title": "Integrity",
   "integrity.what":
@@ -129,6 +157,9 @@ export const texts = {
   "integrity.key": "Verification key",
   "integrity.keyWhat":
     "The public half of the key that checkpoints are signed with. Keep a copy outside of this platform.",
+  "consumers.by.name": "by name",
+  "consumers.by.displayName": "by display name",
+  "consumers.by.credentials": "most keys first",
   "consumers.what": "Who may use which services, and with which API keys.",
   "consumers.none": "There are no consumers",
   "consumers.noneAdvice": "Declare a CloudConsumer in the configuration and apply it.",

@@ -53,6 +53,7 @@ export const texts = {
   "table.at": "Time",
   "table.actions": "Actions",
   "list.more": "Show more",
+  "list.order": "Order",
   "list.first": "To the beginning",
   "list.next": "Next",
   "list.rest": "{shown} of {count} are shown; filter to see others.",

@@ -49,6 +49,7 @@ export const texts = {
   "table.at": "时间",
   "table.actions": "操作",
   "list.more": "显示更多",
+  "list.order": "顺序",
   "list.first": "回到开头",
   "list.next": "下一页",
   "list.rest": "共 {count} 项，显示 {shown} 项；请筛选以查看其他项。",

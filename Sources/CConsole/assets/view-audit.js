@@ -2,8 +2,8 @@
 import { h } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { number } from "./format.js";
-import { get, query } from "./api.js";
-import { at, card, choice, empty, field, live, pageHead, statePill, table } from "./parts.js";
+import { get, query, send } from "./api.js";
+import { ask, at, card, empty, field, live, pageHead, sorting, statePill, table, toast, windowButtons } from "./parts.js";
 
 const filters = ["principal", "sourceAddress", "service", "outcome", "from", "until"];
 const step = 50;
@@ -11,26 +11,27 @@ const step = 50;
 export function audit(ctx) {
   const isStaff = ctx.role !== "consumer";
   const chosen = Object.fromEntries(filters.map((name) => [name, ctx.query.get(name) ?? ""]));
-  const order = { changed: () => ctx.redraw() };
-  let limit = step;
+  const sorted = sorting(ctx, "rank");
+  const after = ctx.query.get("after") ?? "";
   live(ctx, async (signal) => {
     const { outcome, ...others } = times(chosen);
     const wantsRanking = isStaff || chosen.service !== "";
     const [events, failed, services] = await Promise.all([
-      get(query("/audit/events", { ...others, outcome, newest: true, limit }), signal),
-      wantsRanking ? get(query("/audit/failed-logins", { ...others, limit: 20 }), signal) : { items: [] },
+      get(query("/audit/events", { ...others, outcome, newest: true, cursor: after, limit: step }), signal),
+      wantsRanking ? get(query("/audit/failed-logins", { ...others, sort: sorted.asked, limit: 20 }),
+        signal) : { items: [] },
       isStaff ? get("/services", signal) : { items: [] },
     ]);
-    return { events: events.items.reverse(), failed: failed.items,
+    return { events: events.items.reverse(), next: events.nextCursor, failed: failed.items,
       services: ["administration", ...services.items.map(({ id }) => id)] };
-  }, ({ events, failed, services }) => [
+  }, ({ events, next, failed, services }) => [
     pageHead(t("nav.audit"), t("audit.what")),
     isStaff && auditTabs("logins"),
     form(ctx, chosen, services, isStaff),
-    failed.length > 0 && card(t("audit.failed"), ranking(ctx, failed, order), { list: "bare", key: "ranking" }),
-    card(t("audit.logins"), [found(events), events.length >= limit && limit < 1_000 && h("div", { class: "more" },
-      h("button", { type: "button", onclick: () => { limit = Math.min(1_000, limit + step); ctx.refresh(); } },
-        t("list.more")))], { list: "bare", key: "logins" }),
+    failed.length > 0 && card(t("audit.failed"), ranking(ctx, failed, sorted), { list: "bare", key: "ranking" }),
+    card(t("audit.logins"), [found(events), windowButtons(ctx, after, next)], { list: "bare", key: "logins",
+      actions: ctx.mayAdminister && chosen.principal && h("button", { class: "small danger", type: "button",
+        onclick: () => erase(ctx, chosen.principal) }, t("audit.erase")) }),
   ], 4_000);
 }
 
@@ -54,7 +55,7 @@ function form(ctx, chosen, services, isStaff) {
     onsubmit: (event) => {
       event.preventDefault();
       const values = Object.fromEntries(new FormData(event.target));
-      ctx.choose(values);
+      ctx.choose({ ...values, after: "" });
     } },
   text("principal", t("audit.principal")), text("sourceAddress", t("audit.source")),
   isStaff && field(t("filter.service"), h("select", { name: "service" }, ["", ...services].map((value) => h("option", {
@@ -65,24 +66,35 @@ function form(ctx, chosen, services, isStaff) {
   moment("from", t("audit.from")), moment("until", t("audit.until")),
   h("button", { class: "primary", type: "submit" }, t("audit.find")),
   filters.some((name) => chosen[name]) && h("button", { type: "button",
-    onclick: () => ctx.choose(Object.fromEntries(filters.map((name) => [name, ""]))) }, t("filter.clear")));
+    onclick: () => ctx.choose({ ...Object.fromEntries(filters.map((name) => [name, ""])), after: "" }) }, t("filter.clear")));
 }
 
-function ranking(ctx, rows, order) {
-  return table({ order, rows, key: ({ principal, sourceAddress }) => `${principal}/${sourceAddress}`,
+// What the law may ask for: a person's name and address leave the logins, and the seals stay whole.
+function erase(ctx, principal) {
+  ask({ title: t("audit.eraseTitle", { principal }), confirm: t("audit.erase"), isDangerous: true, name: principal,
+    body: h("p", {}, t("audit.eraseWhat")),
+    work: async () => {
+      const { erased, kept } = await send("POST", "/audit/erasures", { principal });
+      toast(t("audit.erased", { erased: number(erased), kept: number(kept) }));
+      ctx.refresh();
+    } });
+}
+
+function ranking(ctx, rows, sorted) {
+  return table({ sorted, rows, key: ({ principal, sourceAddress }) => `${principal}/${sourceAddress}`,
     label: t("audit.failed"), columns: [
-      { title: t("audit.principal"), value: ({ principal }) => principal, cell: ({ principal,
+      { title: t("audit.principal"), sort: "principal", cell: ({ principal,
         sourceAddress }) => h("button", {
-        class: "link", type: "button", onclick: () => ctx.choose({ principal, sourceAddress, outcome: "failure" }) },
+        class: "link", type: "button", onclick: () => ctx.choose({ principal, sourceAddress, outcome: "failure", after: "" }) },
       principal || t("audit.nobody")) },
-      { title: t("audit.source"), value: ({ sourceAddress }) => sourceAddress,
+      { title: t("audit.source"), sort: "sourceAddress",
         cell: ({ sourceAddress }) => h("code", {}, sourceAddress) },
-      { title: t("audit.failures"), class: "number", value: ({ failures }) => failures,
+      { title: t("audit.failures"), class: "number", sort: "failures",
         cell: ({ failures }) => h("b", {}, number(failures)) },
-      { title: t("audit.distinct"), class: "number", value: ({ distinctCredentials }) => distinctCredentials,
+      { title: t("audit.distinct"), class: "number", sort: "distinctCredentials",
         cell: ({ distinctCredentials }) => number(distinctCredentials) },
-      { title: t("audit.first"), value: ({ firstAt }) => firstAt, cell: ({ firstAt }) => at(firstAt) },
-      { title: t("audit.last"), value: ({ lastAt }) => lastAt, cell: ({ lastAt }) => at(lastAt) },
+      { title: t("audit.first"), sort: "firstAt", cell: ({ firstAt }) => at(firstAt) },
+      { title: t("audit.last"), sort: "lastAt", cell: ({ lastAt }) => at(lastAt) },
     ] });
 }
 

@@ -2,8 +2,8 @@
 import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { day, duration, money, number } from "./format.js";
-import { get, Problem, query } from "./api.js";
-import { at, card, empty, field, live, pageHead, pill, table } from "./parts.js";
+import { get, Problem, query, send } from "./api.js";
+import { act, ask, at, card, empty, field, live, pageHead, pill, table, toast, windowButtons } from "./parts.js";
 
 // A draft rates a whole month: so many are asked for at once.
 const step = 10;
@@ -15,31 +15,28 @@ export const bills = (ctx) => (ctx.parts.length >= 2 ? bill : list)(ctx);
 function list(ctx) {
   const isStaff = ctx.role !== "consumer";
   const wanted = (ctx.query.get("consumer") ?? "").trim();
-  let shown = step;
-  let closedLimit = 20;
+  const after = ctx.query.get("after") ?? "";
+  const closedAfter = ctx.query.get("closedAfter") ?? "";
   live(ctx, async (signal) => {
-    const consumers = isStaff ? (await get("/consumers", signal)).items : [{ id: ctx.consumer }];
-    const found = consumers.filter(({ id, displayName }) => `${id} ${displayName ?? ""}`.toLowerCase()
-      .includes(wanted.toLowerCase()));
-    const exact = consumers.some(({ id }) => id === wanted) ? wanted : "";
+    const consumers = isStaff ? await get(query("/consumers", { search: wanted, cursor: after, limit: step }), signal)
+      : { items: [{ id: ctx.consumer }] };
+    // Closed bills are those of one consumer where the search names it.
+    const exact = consumers.items.some(({ id }) => id === wanted) ? wanted : "";
     const [drafts, closed] = await Promise.all([
-      Promise.all(found.slice(0, shown).map(({ id }) => draft(id, signal))),
-      get(query("/bills", { consumer: exact, limit: closedLimit }), signal)]);
-    return { drafts, count: found.length, closed: closed.items };
-  }, ({ drafts, count, closed }) => [
+      Promise.all(consumers.items.map(({ id }) => draft(id, signal))),
+      get(query("/bills", { consumer: exact, cursor: closedAfter, limit: 20 }), signal)]);
+    return { drafts, next: consumers.nextCursor, closed: closed.items, closedNext: closed.nextCursor };
+  }, ({ drafts, next, closed, closedNext }) => [
     pageHead(t("nav.bills"), t("bills.what")),
     isStaff && h("div", { class: "filters" }, field(t("filter.consumer"), h("input", { type: "search", value: wanted,
-      onchange: (event) => ctx.choose({ consumer: event.target.value.trim() }) })),
-    wanted && h("button", { type: "button", onclick: () => ctx.choose({ consumer: "" }) }, t("filter.clear"))),
-    card(t("bills.drafts"), [draftTable(drafts), count > shown && more(() => { shown += step; ctx.refresh(); })],
-      { list: "bare", key: "drafts" }),
-    card(t("bills.closed"), [closedTable(closed), closed.length >= closedLimit && closedLimit < 1_000
-      && more(() => { closedLimit = Math.min(1_000, closedLimit * 2); ctx.refresh(); })],
-    { list: "bare", key: "closed" }),
+      onchange: (event) => ctx.choose({ consumer: event.target.value.trim(), after: "", closedAfter: "" }) })),
+    wanted && h("button", { type: "button", onclick: () => ctx.choose({ consumer: "", after: "", closedAfter: "" }) },
+      t("filter.clear"))),
+    card(t("bills.drafts"), [draftTable(drafts), windowButtons(ctx, after, next)], { list: "bare", key: "drafts" }),
+    card(t("bills.closed"), [closedTable(closed), windowButtons(ctx, closedAfter, closedNext, "closedAfter")],
+      { list: "bare", key: "closed" }),
   ], 30_000, { followsEvents: false });
 }
-
-const more = (onclick) => h("div", { class: "more" }, h("button", { type: "button", onclick }, t("list.more")));
 
 // A consumer without prices has no bill: that is said in its row, and hides nobody else's.
 async function draft(consumer, signal) {
@@ -85,6 +82,7 @@ function closedTable(rows) {
 function bill(ctx) {
   const [consumer, month] = ctx.parts;
   const path = `/bills/${encodeURIComponent(consumer)}/${encodeURIComponent(month)}`;
+  const verification = { result: undefined, isBusy: false };
   live(ctx, async (signal) => {
     const found = await get(path, signal);
     return { found, differences: await get(query("/reconciliation", { consumer, month: found.month }), signal) };
@@ -92,11 +90,11 @@ function bill(ctx) {
     h("header", { class: "head" }, h("div", {}, h("div", { class: "crumb" }, link("bills", t("nav.bills"))),
       h("h1", { tabindex: "-1" }, `${found.consumerName || found.consumer}, ${found.month}`),
       h("p", {}, found.closedAt ? t("bills.isClosed") : t("bills.isOpen"))),
-    exports(found, `/api/v1${path}`)),
+    h("div", { class: "filters" }, exports(found, `/api/v1${path}`), ctx.mayOperate && actions(ctx, found))),
     figures(found),
     card(t("bills.lines"), lines(found), { list: "bare", key: "lines" }),
     card(t("bills.doubts"), doubts(found, differences), { list: "bare", key: "doubts" }),
-    card(t("bills.check"), check(ctx, found, `/api/v1${path}`), { key: "check" }),
+    card(t("bills.check"), check(ctx, found, path, verification), { list: "bare", key: "check" }),
   ], 30_000, { followsEvents: false });
 }
 
@@ -175,11 +173,78 @@ function doubts(found, { holds, instances, records }) {
   ];
 }
 
-// A closed bill is checked without trusting the platform: by its proof, anywhere.
-function check(ctx, found, path) {
-  if (!found.closedAt) return h("p", { class: "quiet" }, t("bills.checkOpen"));
-  return [h("p", {}, t("bills.checkWhat")), h("pre", { tabindex: "0" }, `cloudwright verify ${found.id}.proof.json`),
-    h("div", { class: "filters account" },
-      h("a", { class: "button", href: `${path}/proof`, download: `${found.id}.proof.json` }, t("bills.proof")),
-      ctx.role !== "consumer" && link("audit/integrity", t("integrity.title")))];
+// What can be done about a bill: a month that is over is closed, and a consumer is given something back.
+function actions(ctx, found) {
+  const isOver = Date.parse(found.periodEnd) <= Date.now();
+  return [!found.closedAt && isOver && h("button", { class: "danger", type: "button",
+    onclick: () => close(ctx, found) }, t("bills.close")),
+  h("button", { type: "button", onclick: () => credit(ctx, found) }, t("bills.credit"))];
+}
+
+function close(ctx, found) {
+  const held = h("input", { type: "checkbox" });
+  ask({ title: t("bills.closeTitle", { month: found.month }), confirm: t("bills.close"), isDangerous: true,
+    name: found.id,
+    body: [h("p", {}, t("bills.closeWhat")), !isZero(found.held) && h("label", { class: "check" }, held, " ",
+      t("bills.includeHeld", { amount: money(found.held, found.currency) }))],
+    work: async () => {
+      await send("POST", query(`/bills/${address(found)}/close`, { includeHeld: held.checked || undefined }));
+      ctx.refresh();
+    } });
+}
+
+function credit(ctx, { consumer, currency }) {
+  const amount = h("input", { required: true, inputmode: "decimal", pattern: "[0-9]+([.][0-9]+)?", autocomplete: "off" });
+  const reason = h("input", { required: true, maxlength: 500 });
+  // Made once for the dialog: sent again after a failure, it is the same credit.
+  const id = `console-${crypto.getRandomValues(new Uint32Array(2)).join("-")}`;
+  ask({ title: t("bills.creditTitle", { consumer }), confirm: t("bills.credit"),
+    body: [h("p", { class: "quiet" }, t("bills.creditWhat")), field(t("bills.creditAmount", { currency }), amount),
+      field(t("bills.creditReason"), reason)],
+    work: async () => {
+      await send("POST", `/consumers/${encodeURIComponent(consumer)}/credits`, { id, amount: amount.value.trim(),
+        reason: reason.value.trim() });
+      toast(t("bills.credited", { amount: money(amount.value.trim(), currency), consumer }));
+      ctx.refresh();
+    } });
+}
+
+// A closed bill is checked here by the platform, and without trusting it by its proof, anywhere.
+function check(ctx, found, path, verification) {
+  if (!found.closedAt) return h("p", { class: "body quiet" }, t("bills.checkOpen"));
+  const run = async () => {
+    verification.isBusy = true;
+    ctx.redraw();
+    verification.result = await act(() => get(`${path}/verification`, ctx.signal));
+    verification.isBusy = false;
+    ctx.redraw();
+  };
+  return [
+    h("div", { class: "body" }, h("p", {}, t("bills.verifyWhat")), h("div", { class: "filters account" },
+      h("button", { class: "primary", type: "button", disabled: verification.isBusy, onclick: run },
+        t(verification.isBusy ? "bills.verifying" : "bills.verify")),
+      ctx.role !== "consumer" && link("audit/integrity", t("integrity.title")))),
+    verification.result && verdict(verification.result),
+    h("div", { class: "body" }, h("p", {}, t("bills.checkWhat")),
+      h("pre", { tabindex: "0" }, `cloudwright verify ${found.id}.proof.json`),
+      h("div", { class: "filters account" }, h("a", { class: "button", href: `/api/v1${path}/proof`,
+        download: `${found.id}.proof.json` }, t("bills.proof")))),
+  ];
+}
+
+const findings = { proven: "good", unproven: "warn", forged: "bad" };
+
+function verdict({ checks, checkedAt }) {
+  const worst = ["forged", "unproven", "proven"].find((state) => checks.some((found) => found.state === state));
+  return [
+    h("div", { class: "body" }, h("div", { class: `notice ${findings[worst]}`, role: "status" },
+      h("b", {}, t(`bills.verdict.${worst}`)), " ", at(checkedAt))),
+    table({ rows: checks.map((found, index) => ({ ...found, index })), key: ({ index }) => index,
+      label: t("bills.checks"), columns: [
+        { title: t("bills.checked"), cell: ({ kind, subject }) => [h("b", {}, word("billCheck", kind)),
+          h("div", { class: "quiet small" }, subject)] },
+        { title: t("bills.finding"), cell: ({ state }) => pill(word("billCheckState", state), findings[state]) },
+        { title: t("bills.detail"), cell: ({ detail }) => h("span", { class: "breaks" }, detail) },
+      ] }),
+  ];
 }

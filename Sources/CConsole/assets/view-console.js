@@ -1,7 +1,7 @@
 // The serial console of a virtual server: a terminal over a WebSocket.
 import { h, link } from "./dom.js";
 import { t } from "./i18n.js";
-import { card, pageHead, pill } from "./parts.js";
+import { ask, card, pageHead, pill } from "./parts.js";
 import { keyText, Terminal } from "./terminal.js";
 
 // What was typed and could not be sent yet; beyond, keys are not taken.
@@ -47,7 +47,9 @@ export function serverConsole(ctx) {
         actions: [pill(t(`console.${state}`), states[state]), reason && h("span", { class: "small" }, reason),
           state === "closed" && h("button", { class: "small", type: "button", onclick: () => open(false) },
             t("console.open-again")),
-          state === "closed" && h("button", { class: "small danger", type: "button", onclick: () => open(true) },
+          state === "closed" && h("button", { class: "small danger", type: "button", onclick: () => ask({ title: t("console.takeOverTitle", { instance }),
+            body: h("p", {}, t("console.takeOverWhat")), confirm: t("console.takeOver"), isDangerous: true,
+            name: instance, work: async () => open(true) }) },
             t("console.takeOver")),
           link("infrastructure", t("nav.infrastructure"))].filter(Boolean) }));
   }

@@ -2,25 +2,30 @@
 import { h, link } from "./dom.js";
 import { t } from "./i18n.js";
 import { number, time } from "./format.js";
-import { get, send } from "./api.js";
-import { ask, card, empty, field, live, mostRows, pageHead, pill, rest, showSecret, table } from "./parts.js";
+import { get, query, send } from "./api.js";
+import { ask, card, choice, empty, field, live, pageHead, pill, showSecret, sorting, table, windowButtons } from "./parts.js";
+
+// Searched, sorted and cut by the platform.
+const windowSize = 50;
 
 export function consumers(ctx) {
-  let sought = "";
-  const search = h("input", { type: "search",
-    oninput: (event) => { sought = event.target.value.toLowerCase(); ctx.redraw(); } });
-  live(ctx, (signal) => get("/consumers", signal), ({ items }) => {
-    const found = items.filter(({ id, displayName }) => `${id} ${displayName}`.toLowerCase().includes(sought));
-    return [
-      pageHead(t("nav.consumers"), t("consumers.what"), field(t("filter.search"), search)),
-      items.length === 0 && card(t("nav.consumers"),
-        empty(t("consumers.none"), t("consumers.noneAdvice"), "kind: CloudConsumer")),
-      items.length > 0 && found.length === 0 && card(t("nav.consumers"), empty(t("filter.none"),
-        t("filter.noneAdvice"))),
-      found.slice(0, mostRows).map((consumer) => one(ctx, consumer)),
-      rest(found.length),
-    ];
-  }, 10_000);
+  const sought = ctx.query.get("search") ?? "";
+  const after = ctx.query.get("after") ?? "";
+  const sorted = sorting(ctx, "name");
+  const search = h("input", { type: "search", value: sought,
+    onchange: (event) => ctx.choose({ search: event.target.value.trim(), after: "" }) });
+  const order = choice(["name", "displayName", "-credentials"], ctx.query.get("sort") ?? "name",
+    (name) => t(`consumers.by.${name.replace("-", "")}`), (sort) => ctx.choose({ sort: sort === "name" ? "" : sort,
+      after: "" }));
+  const path = query("/consumers", { search: sought, sort: sorted.asked, cursor: after, limit: windowSize });
+  live(ctx, (signal) => get(path, signal), ({ items, nextCursor }) => [
+    pageHead(t("nav.consumers"), t("consumers.what"), field(t("filter.search"), search), field(t("list.order"), order)),
+    items.length === 0 && card(t("nav.consumers"), sought === "" && after === ""
+      ? empty(t("consumers.none"), t("consumers.noneAdvice"), "kind: CloudConsumer")
+      : empty(t("filter.none"), t("filter.noneAdvice"))),
+    items.map((consumer) => one(ctx, consumer)),
+    windowButtons(ctx, after, nextCursor),
+  ], 10_000);
 }
 
 function one(ctx, consumer) {

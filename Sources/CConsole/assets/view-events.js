@@ -3,7 +3,7 @@ import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { duration } from "./format.js";
 import { get, query } from "./api.js";
-import { at, card, choice, empty, field, live, pageHead, statePill, table } from "./parts.js";
+import { at, card, choice, empty, field, live, pageHead, statePill, table, windowButtons } from "./parts.js";
 
 const step = 50;
 const kinds = ["instance.", "service.", "constraint.", "scaling.", "failover.", "virtual-server.",
@@ -23,30 +23,29 @@ export function events(ctx) {
 function log(ctx, head) {
   const chosen = Object.fromEntries(["kind", "service", "instance", "incident"].map((name) => [name,
     ctx.query.get(name) ?? ""]));
-  let limit = step;
+  const after = ctx.query.get("after") ?? "";
   live(ctx, async (signal) => {
     const [found, services] = await Promise.all([
-      get(query("/events", { ...chosen, newest: true, limit }), signal), get("/services", signal)]);
-    return { found: found.items.reverse(), services: services.items.map(({ id }) => id) };
-  }, ({ found, services }) => [
+      get(query("/events", { ...chosen, newest: true, cursor: after, limit: step }), signal),
+      get("/services", signal)]);
+    return { found: found.items.reverse(), next: found.nextCursor, services: services.items.map(({ id }) => id) };
+  }, ({ found, next, services }) => [
     head(),
     h("div", { class: "filters" },
       field(t("events.kind"), choice(kinds, chosen.kind, (name) => word("eventKind", name.replace(".", "")),
-        (kind) => ctx.choose({ kind }), t("filter.all"))),
-      field(t("filter.service"), choice(services, chosen.service, (name) => name, (service) => ctx.choose({ service }),
-        t("filter.all"))),
+        (kind) => ctx.choose({ kind, after: "" }), t("filter.all"))),
+      field(t("filter.service"), choice(services, chosen.service, (name) => name, (service) => ctx.choose({ service,
+        after: "" }), t("filter.all"))),
       field(t("instance.name"), h("input", { type: "search", value: chosen.instance,
-        onchange: (event) => ctx.choose({ instance: event.target.value.trim() }) })),
+        onchange: (event) => ctx.choose({ instance: event.target.value.trim(), after: "" }) })),
       Object.values(chosen).some(Boolean) && h("button", { type: "button",
-        onclick: () => ctx.choose({ kind: "", service: "", instance: "", incident: "" }) }, t("filter.clear"))),
+        onclick: () => ctx.choose({ kind: "", service: "", instance: "", incident: "", after: "" }) }, t("filter.clear"))),
     chosen.incident && h("p", { class: "quiet" }, t("events.ofIncident", { incident: chosen.incident }), " ",
       link(`timelines?incident=${encodeURIComponent(chosen.incident)}`, t("link.steps"))),
     card(t("events.log"), [
       table({ rows: found, key: ({ position }) => position, label: t("events.log"), columns: columns(),
         none: empty(t("events.none"), t("events.noneAdvice")) }),
-      found.length >= limit && limit < 1_000 && h("div", { class: "more" }, h("button", { type: "button",
-        onclick: () => { limit = Math.min(1_000, limit + step); ctx.refresh(); } }, t("list.more")))],
-          { list: "bare" }),
+      windowButtons(ctx, after, next)], { list: "bare" }),
   ], 10_000);
 }
 
@@ -65,17 +64,25 @@ const columns = () => [
 ];
 
 function operations(ctx, head) {
-  let limit = step;
-  live(ctx, (signal) => get(query("/operations", { limit }), signal), ({ items }) => [
+  const after = ctx.query.get("after") ?? "";
+  const chosen = Object.fromEntries(["kind", "state"].map((name) => [name, ctx.query.get(name) ?? ""]));
+  const path = query("/operations", { ...chosen, cursor: after, limit: step });
+  live(ctx, (signal) => get(path, signal), ({ items, nextCursor }) => [
     head(),
+    h("div", { class: "filters" },
+      field(t("events.kind"), choice(["instance.", "virtual-server.", "physical-server."], chosen.kind,
+        (name) => word("eventKind", name.replace(".", "")), (kind) => ctx.choose({ kind, after: "" }),
+        t("filter.all"))),
+      field(t("services.state"), choice(["running", "succeeded", "failed"], chosen.state,
+        (name) => word("state", name), (state) => ctx.choose({ state, after: "" }), t("filter.all")))),
     card(t("overview.operations"), [
       table({ rows: items, key: ({ id }) => id, label: t("overview.operations"),
-        none: empty(t("operations.none"), t("operations.noneAdvice")), columns: [
+        none: chosen.kind || chosen.state || after ? empty(t("filter.none"), t("filter.noneAdvice"))
+          : empty(t("operations.none"), t("operations.noneAdvice")), columns: [
           { title: t("table.at"), cell: ({ startedAt }) => at(startedAt) },
           { title: t("operations.kind"), cell: ({ kind }) => h("b", {}, word("operation", kind)) },
-          { title: t("events.about"), cell: ({ service, instance }) => [service && link(`services/${service}`,
-            service), " ",
-            instance && link(`events?instance=${encodeURIComponent(instance)}`, instance)] },
+          { title: t("events.about"), cell: ({ service, instance, host }) => [service && link(`services/${service}`,
+            service), " ", instance && link(`events?instance=${encodeURIComponent(instance)}`, instance), host] },
           { title: t("services.state"), cell: ({ state }) => statePill("state", state) },
           { title: t("usage.took"), class: "number", cell: ({ startedAt, endedAt }) => (endedAt
             ? duration((Date.parse(endedAt) - Date.parse(startedAt)) * 1_000) : "–") },
@@ -83,8 +90,6 @@ function operations(ctx, head) {
           { title: t("operations.failure"), cell: ({ failure }) => failure ?? "" },
           { title: t("operations.id"), cell: ({ id }) => h("code", {}, id) },
         ] }),
-      items.length >= limit && limit < 1_000 && h("div", { class: "more" }, h("button", { type: "button",
-        onclick: () => { limit = Math.min(1_000, limit + step); ctx.refresh(); } }, t("list.more")))],
-          { list: "bare" }),
+      windowButtons(ctx, after, nextCursor)], { list: "bare" }),
   ], 3_000);
 }

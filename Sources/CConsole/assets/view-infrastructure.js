@@ -12,25 +12,40 @@ const hostStates = { up: "good", suspect: "warn", confirmed: "bad", fencing: "ba
 const serverStates = { running: "good", suspended: "warn", saved: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
 // So many virtual servers are on the page at once, by name.
 const windowSize = 200;
+const balanceAge = 30_000;
 const kinds = ["virtual-server.", "physical-server."];
 
 export function infrastructure(ctx) {
   const sought = ctx.query.get("search") ?? "";
   const after = ctx.query.get("after") ?? "";
+  // What would make the load even is computed for all servers: not asked for at each event.
+  let balance;
+  let balanceAt = 0;
+  ctx.balanceChanged = () => { balanceAt = 0; };
+  const balancePlan = async (signal) => {
+    if (Date.now() - balanceAt < balanceAge) return balance;
+    balanceAt = Date.now();
+    balance = await get("/rebalancing", signal);
+    return balance;
+  };
   live(ctx, async (signal) => {
-    const [hosts, servers, operations] = await Promise.all([get("/physical-servers", signal),
+    const [hosts, servers, plan, ...operations] = await Promise.all([get("/physical-servers", signal),
       get(query("/virtual-servers", { search: sought, cursor: after, limit: windowSize }), signal),
-      get(query("/operations", { limit: 200 }), signal)]);
-    return { hosts: hosts.items, servers: servers.items, next: servers.nextCursor,
-      operations: operations.items.filter(({ kind }) => kinds.some((start) => kind.startsWith(start))).slice(0, 20) };
-  }, ({ hosts, servers, next, operations }) => [
-    pageHead(t("nav.infrastructure"), t("infrastructure.what"), field(t("filter.search"), h("input", { type: "search",
+      balancePlan(signal),
+      ...kinds.map((kind) => get(query("/operations", { kind, limit: 20 }), signal))]);
+    return { hosts: hosts.items, servers: servers.items, next: servers.nextCursor, plan,
+      operations: operations.flatMap(({ items }) => items).sort((left, right) => right.startedAt
+        .localeCompare(left.startedAt)).slice(0, 20) };
+  }, ({ hosts, servers, next, plan, operations }) => [
+    pageHead(t("nav.infrastructure"), t("infrastructure.what"), h("a", { class: "button",
+      href: "#/infrastructure/images" }, t("images.title")), field(t("filter.search"), h("input", { type: "search",
       value: sought, onchange: (event) => ctx.choose({ search: event.target.value.trim(), after: "" }) }))),
     hosts.length === 0 && card(t("infrastructure.hosts"), empty(t("infrastructure.none"),
       t("infrastructure.noneAdvice"), "kind: PhysicalServer")),
     hosts.map((host) => hostCard(ctx, host, hosts, servers.filter(({ host: id }) => id === host.id),
       Boolean(sought || after || next))),
     windowButtons(ctx, after, next),
+    hosts.length > 1 && balanceCard(ctx, plan),
     hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves",
       actions: link("timelines?mechanism=live-migration", t("infrastructure.migrations")) }),
   ]);
@@ -66,19 +81,28 @@ function hostActions(ctx, host) {
     await act(() => send("POST", `${path}/${verb}`));
     ctx.refresh();
   });
-  const named = (verb, body, sent) => ask({ body, isDangerous: true,
+  const named = (verb, body, sent = () => undefined) => ask({ body, isDangerous: true,
     title: t(`infrastructure.${verb}Title`, { host: host.id }), confirm: t(`infrastructure.${verb}`), name: host.id,
-    work: async () => { tell(await send("POST", `${path}/${verb}`, sent)); ctx.refresh(); } });
+    work: async () => { tell(await send("POST", `${path}/${verb}`, sent())); ctx.refresh(); } });
   return h("div", { class: "row" },
     host.drain ? simply("abort-drain") : host.closed ? simply("activate")
       : button("drain", async () => {
         const plan = await act(() => get(`${path}/drain`));
         // Who goes on has read which of them find no place.
-        if (plan) named("drain", drainPlan(plan), { partial: plan.steps.some(({ obstacle }) => obstacle) });
+        if (!plan) return;
+        const [speed, atOnce] = [speedInput(), h("input", { type: "number", min: 1, max: 2, value: 1 })];
+        named("drain", [drainPlan(plan), h("div", { class: "filters" },
+          field(t("infrastructure.bandwidth"), speed), field(t("infrastructure.atOnce"), atOnce))], () => ({
+          partial: plan.steps.some(({ obstacle }) => obstacle), ...speedOf(speed),
+          concurrentMigrations: Number(atOnce.value) || 1 }));
       }, true),
     host.phase !== "up" && host.phase !== "fenced" && button("confirm-off",
       () => named("confirm-off", h("p", {}, t("infrastructure.confirm-offWhat"))), true));
 }
+
+// Nothing is typed: as fast as it goes.
+const speedInput = () => h("input", { type: "number", min: 1, step: 1, placeholder: t("infrastructure.unlimited") });
+const speedOf = (input) => (input.value === "" ? {} : { bandwidthMebibytesPerSecond: Number(input.value) });
 
 // What would become of each virtual server, before anybody says yes.
 function drainPlan({ steps }) {
@@ -141,18 +165,40 @@ function serverActions(ctx, server, hosts) {
 // A refusal stays in the dialog, with its reason for each host.
 function migrate(ctx, server, hosts, path) {
   const asked = { host: "", mode: "live" };
+  const speed = speedInput();
   const others = hosts.map(({ id }) => id).filter((id) => id !== server.host);
   ask({ title: t("infrastructure.migrateTitle", { instance: server.instance }), confirm: t("infrastructure.migrate"),
     body: [h("p", { class: "quiet" }, t("infrastructure.migrateWhat", { host: server.host })),
       field(t("infrastructure.destination"), choice(others, asked.host, (id) => id,
         (value) => { asked.host = value; }, t("infrastructure.best"))),
       field(t("infrastructure.mode"), choice(["live", "suspended"], asked.mode, (mode) => word("migrationMode", mode),
-        (value) => { asked.mode = value; }))],
+        (value) => { asked.mode = value; })), field(t("infrastructure.bandwidth"), speed)],
     work: async () => {
-      tell(await send("POST", `${path}/migrate`, { host: asked.host || undefined, mode: asked.mode }));
+      tell(await send("POST", `${path}/migrate`, { host: asked.host || undefined, mode: asked.mode,
+        ...speedOf(speed) }));
       ctx.refresh();
     } });
 }
+
+// How even the load of the hosts is, and what would make it so.
+function balanceCard(ctx, { beforePercent, afterPercent, moves, operation }) {
+  const begin = () => ask({ title: t("balance.begin"), confirm: t("balance.begin"),
+    body: [h("p", {}, t("balance.beginWhat", { count: number(moves.length) })), moveList(moves)],
+    work: async () => { tell(await send("POST", "/rebalancing")); ctx.balanceChanged(); ctx.refresh(); } });
+  const abort = async () => { await act(() => send("POST", "/rebalancing/abort")); ctx.balanceChanged(); ctx.refresh(); };
+  return card(t("balance.title"), [
+    h("p", {}, moves.length === 0 && !operation ? t("balance.even", { percent: number(beforePercent) })
+      : t("balance.could", { before: number(beforePercent), after: number(afterPercent) })),
+    operation && h("p", {}, t("operation.begun"), " ", link("events?show=operations", operation)),
+    !operation && moves.length > 0 && moveList(moves),
+    ctx.mayOperate && (operation || moves.length > 0) && h("div", { class: "filters account" }, operation
+      ? h("button", { type: "button", onclick: abort }, t("balance.abort"))
+      : h("button", { type: "button", onclick: begin }, t("balance.begin"))),
+  ], { key: "balance" });
+}
+
+const moveList = (moves) => h("ul", {}, moves.map(({ instance, source, destination }) => h("li", {},
+  h("b", {}, instance), ` ${source} → ${destination}`)));
 
 function operationTable(rows) {
   return table({ rows, key: ({ id }) => id, label: t("overview.operations"),

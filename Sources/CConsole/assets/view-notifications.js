@@ -3,31 +3,32 @@ import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { number } from "./format.js";
 import { get, query, setConstraint } from "./api.js";
-import { act, card, empty, live, pageHead, pill, statePill, when } from "./parts.js";
+import { act, card, choice, empty, field, live, pageHead, pill, statePill, when, windowButtons } from "./parts.js";
 import { limitFields } from "./view-service.js";
 
 const step = 50;
 
 export function notifications(ctx) {
-  let limit = step;
+  const after = ctx.query.get("after") ?? "";
+  const severity = ctx.query.get("severity") ?? "";
   const isStaff = ctx.role !== "consumer";
   live(ctx, async (signal) => {
     const [page, services, incidents] = await Promise.all([
-      get(query("/notifications", { limit }), signal),
+      get(query("/notifications", { severity, cursor: after, limit: step }), signal),
       isStaff ? get("/services", signal) : { items: [] }, isStaff ? get("/incidents", signal) : { items: [] },
     ]);
     return { page, services: services.items, incidents: incidents.items };
   }, ({ page, services, incidents }) => [
-    pageHead(t("nav.notifications"), t("notifications.what")),
+    pageHead(t("nav.notifications"), t("notifications.what"), field(t("notifications.severity"), choice(
+      ["info", "warning", "critical"], severity, (name) => word("severity", name),
+      (chosen) => ctx.choose({ severity: chosen, after: "" }), t("filter.all")))),
     isStaff && card(t("notifications.waiting"), waiting(ctx, services, incidents), { list: "bare" }),
     card(t("notifications.inbox"), h("div", { class: "inbox body" },
       page.items.length === 0
-        ? empty(t("notifications.none"), t("notifications.noneAdvice"))
+        ? severity || after ? empty(t("filter.none"), t("filter.noneAdvice"))
+          : empty(t("notifications.none"), t("notifications.noneAdvice"))
         : page.items.map((note) => entry(ctx, note, services)),
-      page.nextCursor && limit < 1_000 && h("button", { type: "button", onclick: () => {
-        limit = Math.min(1_000, limit + step);
-        ctx.refresh();
-      } }, t("list.more"))), { list: "bare" }),
+      windowButtons(ctx, after, page.nextCursor)), { list: "bare" }),
   ], 3_000);
 }
 

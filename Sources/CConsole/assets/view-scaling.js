@@ -5,7 +5,8 @@ import { number } from "./format.js";
 import { get, query } from "./api.js";
 import { timeChart } from "./chart.js";
 import { history, sample } from "./history.js";
-import { at, card, empty, live, pageHead, pill, table } from "./parts.js";
+import { at, card, empty, live, pageHead, pill, table, when } from "./parts.js";
+import { replayCards, replayState } from "./view-replay.js";
 
 const step = 20;
 const dryRun = "scaling.decided.dry-run";
@@ -22,29 +23,55 @@ export function scaling(ctx) {
   const [id] = ctx.parts;
   let limit = step;
   let declared;
+  const replay = replayState();
   live(ctx, async (signal) => {
     const events = (kind) => get(query("/events", { service: id, kind, newest: true, limit }), signal);
-    const [found, decisions, limits] = await Promise.all([get(`/services/${encodeURIComponent(id)}`, signal),
-      events("scaling.decided"), events("constraint.changed")]);
+    const [found, decisions, limits, learned] = await Promise.all([get(`/services/${encodeURIComponent(id)}`, signal),
+      events("scaling.decided"), events("constraint.changed"),
+      get(query("/events", { service: id, kind: "scaling.policy.chosen", newest: true, limit: 1 }), signal)]);
     // It only changes with the limits or a new configuration: asked for once for each view.
     declared ??= await settings(id, signal);
     sample(found);
-    return { found, declared, decisions: decisions.items.reverse(), limits: limits.items
+    return { found, declared, decisions: decisions.items.reverse(), learned: learned.items[0], limits: limits.items
       .filter(({ details }) => details.constraint === "maximum-instances") };
-  }, ({ found, declared: spec, decisions, limits }) => [
+  }, ({ found, declared: spec, decisions, learned, limits }) => [
     h("div", {}, h("p", { class: "crumb" }, link("services", t("nav.services")), " / ", link(
       `services/${encodeURIComponent(id)}`, id)),
     pageHead(h("span", {}, `${id}: ${t("scaling.title")}`, " ", spec.dryRun && pill(t("scaling.dryRun"), "warn")),
       t("scaling.what"))),
     serviceTabs(id, "scaling"),
     spec.dryRun && h("div", { class: "notice warn" }, t("scaling.dryRunWhat")),
+    card(t("scaling.last"), last(decisions[0], learned, found), { key: "last" }),
     card(t("scaling.chart"), chart(found, decisions, limits), { key: "scaling-chart" }),
     card(t("scaling.decisions"), [decisionTable(decisions), decisions.length >= limit && limit < 1_000
       && h("div", { class: "more" }, h("button", { type: "button",
         onclick: () => { limit = Math.min(1_000, limit + step); ctx.refresh(); } }, t("list.more")))],
     { list: "bare", key: "decisions" }),
+    replayCards(ctx, id, replay),
     card(t("scaling.policy"), policy(found, spec), { key: "policy" }),
   ], 3_000);
+}
+
+// Why there are as many instances as there are: the last decision in words, with the figures that it was taken by.
+function last(event, learned, { constraints }) {
+  if (!event) return empty(t("scaling.none"), t("scaling.noneAdvice"));
+  const { details } = event;
+  const fact = (title, value) => value !== undefined && [h("dt", {}, title), h("dd", {}, value)];
+  const count = (name) => (details[name] === undefined ? undefined : number(details[name]));
+  return [
+    h("p", {}, h("b", {}, t("scaling.lastMove", { from: details.from, to: details.to })), " ",
+      event.kind === dryRun && pill(t("scaling.dryRun"), "warn"), " ", when(event.at)),
+    h("p", {}, t("scaling.because"), " ", h("span", {}, details.reason ?? event.summary)),
+    Number(details.to) >= constraints.maximumInstances && h("p", { class: "notice warn" }, t("scaling.atLimit", {
+      limit: number(constraints.maximumInstances) })),
+    h("dl", { class: "facts" },
+      fact(t("scaling.policy"), details.policy && word("policy", details.policy)),
+      fact(t("services.inFlight"), count("requestsInFlight")), fact(t("service.queued"), count("requestsQueued")),
+      fact(t("services.consumers"), count("activeConsumers")), fact(t("scaling.metrics"), details.metrics),
+      fact(t("scaling.sampledAt"), details.sampledAt && at(details.sampledAt)),
+      learned && fact(t("scaling.learned"), [h("b", {}, learned.details.policy), ": ",
+        learned.details.reason ?? learned.summary])),
+  ];
 }
 
 // As the configuration has it; what it leaves out has the documented default.

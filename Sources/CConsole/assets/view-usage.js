@@ -3,39 +3,41 @@ import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { bytes, duration, number } from "./format.js";
 import { get, query } from "./api.js";
-import { at, card, choice, empty, field, live, pageHead, pill, statePill, table } from "./parts.js";
+import { at, card, choice, empty, field, live, pageHead, pill, statePill, table, windowButtons } from "./parts.js";
 
 const spans = { "15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800 };
 
 export function usage(ctx) {
   const isStaff = ctx.role !== "consumer";
   const chosen = Object.fromEntries(["service", "consumer", "span"].map((name) => [name, ctx.query.get(name) ?? ""]));
+  const after = ctx.query.get("after") ?? "";
   const orders = ["both", "consumers", "instances"].map(() => ({ changed: () => ctx.redraw() }));
   live(ctx, async (signal) => {
     const from = chosen.span in spans ? new Date(Date.now() - spans[chosen.span] * 1_000).toISOString() : "";
     const filter = { service: chosen.service, consumer: chosen.consumer, from };
     const [report, records, services, consumers] = await Promise.all([
-      get(query("/usage", filter), signal), get(query("/usage/records", { ...filter, limit: 100 }), signal),
+      get(query("/usage", filter), signal), get(query("/usage/records", { ...filter, cursor: after, limit: 100 }),
+        signal),
       isStaff ? get("/services", signal) : { items: [] }, isStaff ? get("/consumers", signal) : { items: [] },
     ]);
-    return { report, records: records.items, services: services.items.map(({ id }) => id),
+    return { report, records: records.items, next: records.nextCursor, services: services.items.map(({ id }) => id),
       consumers: consumers.items.map(({ id }) => id) };
-  }, ({ report, records, services, consumers }) => [
+  }, ({ report, records, next, services, consumers }) => [
     pageHead(t("nav.usage"), t("usage.what")),
     h("div", { class: "filters" },
       isStaff && field(t("filter.service"), choice(services, chosen.service, (name) => name,
-        (service) => ctx.choose({ service }), t("filter.all"))),
+        (service) => ctx.choose({ service, after: "" }), t("filter.all"))),
       isStaff && field(t("filter.consumer"), choice(consumers, chosen.consumer, (name) => name,
-        (consumer) => ctx.choose({ consumer }), t("filter.all"))),
+        (consumer) => ctx.choose({ consumer, after: "" }), t("filter.all"))),
       field(t("usage.span"), choice(Object.keys(spans), chosen.span, (name) => word("span", name),
-        (span) => ctx.choose({ span }), t("usage.allTime")))),
+        (span) => ctx.choose({ span, after: "" }), t("usage.allTime")))),
     sums(report),
     card(t("usage.both"), sideBySide(report, orders[0], isStaff), { list: "bare" }),
     h("div", { class: "grid" },
-      card(t("usage.byConsumer"), byConsumer(report, orders[1]), { width: 6, list: "bare" }),
-      card(t("usage.byInstance"), byInstance(report, orders[2]), { width: 6, list: "bare" })),
+      card(t("usage.byConsumer"), byConsumer(report, orders[1]), { width: 12, list: "bare" }),
+      card(t("usage.byInstance"), byInstance(report, orders[2]), { width: 12, list: "bare" })),
     report.anomalies.length > 0 && card(t("usage.anomalies"), anomalies(report.anomalies), { list: "bare" }),
-    card(t("usage.records"), requests(records), { list: "bare" }),
+    card(t("usage.records"), [requests(records), windowButtons(ctx, after, next)], { list: "bare", key: "records" }),
   ], 6_000);
 }
 

@@ -10,6 +10,7 @@ import { scaling } from "./view-scaling.js";
 import { notifications } from "./view-notifications.js";
 import { failover } from "./view-failover.js";
 import { infrastructure } from "./view-infrastructure.js";
+import { images } from "./view-images.js";
 import { serverConsole } from "./view-console.js";
 import { serverDisplay } from "./view-display.js";
 import { timelines } from "./view-timelines.js";
@@ -36,7 +37,7 @@ export const views = [
     icon: "M4 8h12l-3-3M20 16H8l3 3" },
   { id: "infrastructure", title: "nav.infrastructure", roles: staff,
     open: (ctx) => ((ctx.mayOperate && { console: serverConsole, display: serverDisplay }[ctx.parts[0]])
-      || infrastructure)(ctx),
+      || { images }[ctx.parts[0]] || infrastructure)(ctx),
     icon: "M4 4h16v6H4zM4 14h6v6H4zM14 14h6v6h-6zM7 10v4M17 10v4M8 7h.01" },
   { id: "timelines", title: "nav.timelines", roles: staff, open: timelines,
     icon: "M6 4v16M6 6h.01M6 12h.01M6 18h.01M10 6h10M10 12h7M10 18h9" },

@@ -98,10 +98,9 @@ enum ReplayReport {
             var costPerMonth: Double?
         }
         let chosen = comparison.recommended
-        let days = Double(chosen.steps) * trace.step.inSeconds / 86_400
-        let perDay = days > 0 ? chosen.instanceHours / days : 0
+        let perDay = ReplayComparison.instanceHoursPerDay(chosen, stepSeconds: trace.step.inSeconds)
         let bill = pricePerHour.map { perDay * 30 * $0 }
-        let configuration = self.configuration(chosen, comparison.settings)
+        let configuration = comparison.configuration(of: chosen)
         guard output == .table else {
             return try json(
                 Answer(
@@ -116,25 +115,6 @@ enum ReplayReport {
             text += "No policy kept the budget on this history: a shorter start-up or a larger budget would help.\n"
         }
         Terminal.current.output(text + "\n" + configuration)
-    }
-
-    /// What to write in the service's document. A parameter that the file has no key for is said in a comment.
-    private static func configuration(_ chosen: ReplayResult, _ settings: ReplaySettings) -> String {
-        guard let kind = chosen.kind else { return "" }
-        let target = chosen.name.split(separator: " ").dropFirst().first.flatMap { Int($0) }
-        let hasTarget: Set<ScalingPolicySettings.Kind> = [
-            .horizontal, .targetTracking, .step, .panicWindow, .seasonal,
-        ]
-        var lines = ["scaling:"]
-        if hasTarget.contains(kind), let target { lines.append("  targetUtilisationPercent: \(target)") }
-        lines += [
-            "  policy:", "    kind: \(kind.rawValue)",
-            "    decisionInterval: \(Int(settings.decisionSeconds))s",
-            "    startupTime: \(Int(settings.startupSeconds))s",
-            "    missBudgetPerMille: \(max(1, Int((settings.missBudget * 1_000).rounded())))",
-        ]
-        if kind != .tournament { lines.append("  # measured with: \(chosen.name)") }
-        return lines.joined(separator: "\n") + "\n"
     }
 
     static func writeChart(_ comparison: ReplayComparison, _ trace: DemandTrace, to path: String) throws {
