@@ -109,7 +109,8 @@ enum ReplayReport {
                     costPerMonth: bill))
         }
         var text = "\(chosen.name): \(decimal(chosen.costRatio)) times the cost of one who knows the future, "
-        text += "\(percent(chosen.missedTime * 100)) of the time missed, \(chosen.actions) actions.\n"
+        text += "\(percent(chosen.missedTime * 100)) of the time missed, \(chosen.actions) "
+        text += chosen.actions == 1 ? "action.\n" : "actions.\n"
         text += "Expected: \(decimal(perDay)) instance-hours a day"
         text += bill.map { ", \(decimal($0)) in 30 days.\n" } ?? ".\n"
         if chosen.missedTime > comparison.settings.missBudget {
@@ -133,8 +134,37 @@ enum ReplayReport {
             "    startupTime: \(Int(settings.startupSeconds))s",
             "    missBudgetPerMille: \(max(1, Int((settings.missBudget * 1_000).rounded())))",
         ]
+        if kind == .targetTracking, settings.warmUpSeconds != ScalingPolicySettings.usualWarmUp.inSeconds {
+            lines.append("    warmUp: \(TimeSpan.microseconds(Int64(settings.warmUpSeconds * 1_000_000)).text)")
+        }
+        if kind == .horizontal { lines += behavior(chosen, settings) }
         if kind != .tournament { lines.append("  # measured with: \(chosen.name)") }
         return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// What was asked for, or else the window that the name says.
+    private static func behavior(_ chosen: ReplayResult, _ settings: ReplaySettings) -> [String] {
+        var behavior = settings.behavior ?? ScalingBehavior()
+        let words = chosen.name.split(separator: " ")
+        if behavior.scaleDown == nil, let place = words.firstIndex(of: "window"), place + 1 < words.count,
+            let window = TimeSpan(parsing: String(words[place + 1])), window != ScalingRules.usualScaleDown.window
+        {
+            behavior.scaleDown = ScalingRules(ScalingRules.usualScaleDown.limits, window: window)
+        }
+        let sections = [("scaleUp", behavior.scaleUp), ("scaleDown", behavior.scaleDown)]
+        let lines = sections.flatMap { name, rules in rules.map { Self.lines(name, $0) } ?? [] }
+        return lines.isEmpty ? [] : ["    behavior:"] + lines
+    }
+
+    private static func lines(_ name: String, _ rules: ScalingRules) -> [String] {
+        [
+            "      \(name):", "        stabilizationWindowSeconds: \(rules.window.microseconds / 1_000_000)",
+            "        selectPolicy: \(rules.selection.rawValue)", "        policies:",
+        ]
+            + rules.limits.map {
+                "        - {type: \($0.kind.rawValue), value: \($0.value), "
+                    + "periodSeconds: \($0.period.microseconds / 1_000_000)}"
+            }
     }
 
     static func writeChart(_ comparison: ReplayComparison, _ trace: DemandTrace, to path: String) throws {
