@@ -161,7 +161,7 @@ let package = Package(
         tests("MerkleLogTests", ["MerkleLog", crypto]),
         tests("WebSocketFramesTests", ["WebSocketFrames"]),
         tests("AuditMonitorTests", ["AuditMonitor", "Credentials", "CloudModel"]),
-        tests("CloudControllerTests", ["CloudController", "CloudModel"]),
+        tests("CloudControllerTests", ["CloudController", "CloudModel", "PayPerUse"]),
         tests("SimulatedCloudTests", ["SimulatedCloud", "CloudController", "CloudModel"]),
         tests(
             "GatewayTests",
@@ -229,9 +229,9 @@ let package = Package(
         tests(
             "CommandLineTests",
             [
-                "AdministrationAPI", "AdministrationFixture", "CloudModel", "CloudPorts", "LogDatabaseContract",
-                "LogDatabasePostgres", "LogDatabaseSQLite", "MerkleLog", "PostgresFixture", "SealedBooks",
-                "cloudwright", logging,
+                "AdministrationAPI", "AdministrationFixture", "CloudModel", "CloudPorts", "ConfigurationFile",
+                "LogDatabaseContract", "LogDatabasePostgres", "LogDatabaseSQLite", "MerkleLog", "PostgresFixture",
+                "SealedBooks", "cloudwright", logging,
             ]),
         tests("LoadClientTests", ["LoadClient"]),
         tests(

@@ -198,6 +198,11 @@ extension ScalingSettings {
         collector.check(policy.decisionInterval, in: .seconds(1)...(.hours(1)), "\(path).policy.decisionInterval")
         collector.check(policy.startupTime, in: .zero...(.hours(1)), "\(path).policy.startupTime")
         collector.check(policy.missBudgetPerMille, in: 1...500, "\(path).policy.missBudgetPerMille")
+        collector.check(policy.warmUp, in: .zero...(.hours(1)), "\(path).policy.warmUp")
+        policy.behavior?.check(&collector, "\(path).policy.behavior.")
+        collector.require(
+            policy.behavior == nil || policy.kind == .horizontal, "\(path).policy.behavior",
+            "\(policy.kind.rawValue) has no behavior", "leave it out, or take kind: horizontal")
         collector.require(
             isFollowable, "\(path).policy.kind",
             "nothing says how much an instance takes, so \(policy.kind.rawValue) has nothing to follow", remedy)

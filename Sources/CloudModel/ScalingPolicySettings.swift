@@ -33,14 +33,34 @@ public struct ScalingPolicySettings: Codable, Hashable, Sendable {
     public var startupTime: TimeSpan
     /// The part of the time in which demand may exceed supply, in thousandths. Experts and tournament aim at it.
     public var missBudgetPerMille: Int
+    /// How long an instance that serves is no full one yet. Target tracking follows it (AWS: 300 s).
+    public var warmUp: TimeSpan
+    /// How fast the count may move. Only `horizontal` follows it.
+    public var behavior: ScalingBehavior?
+
+    /// AWS's default instance warm-up where none is set: its default cooldown.
+    public static let usualWarmUp = TimeSpan.seconds(300)
 
     public init(
         kind: Kind, decisionInterval: TimeSpan = .seconds(15), startupTime: TimeSpan = .seconds(30),
-        missBudgetPerMille: Int = 10
+        missBudgetPerMille: Int = 10, warmUp: TimeSpan = usualWarmUp, behavior: ScalingBehavior? = nil
     ) {
         self.kind = kind
         self.decisionInterval = decisionInterval
         self.startupTime = startupTime
         self.missBudgetPerMille = missBudgetPerMille
+        self.warmUp = warmUp
+        self.behavior = behavior
+    }
+
+    /// As it was stored before there were `warmUp` and `behavior`, too.
+    public init(from decoder: any Decoder) throws {
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        kind = try values.decode(Kind.self, forKey: .kind)
+        decisionInterval = try values.decode(TimeSpan.self, forKey: .decisionInterval)
+        startupTime = try values.decode(TimeSpan.self, forKey: .startupTime)
+        missBudgetPerMille = try values.decode(Int.self, forKey: .missBudgetPerMille)
+        warmUp = try values.decodeIfPresent(TimeSpan.self, forKey: .warmUp) ?? Self.usualWarmUp
+        behavior = try values.decodeIfPresent(ScalingBehavior.self, forKey: .behavior)
     }
 }

@@ -68,25 +68,7 @@ private struct FileReader {
             guard let root = try compose(yaml: text), !SectionReader.isNull(root) else { return }
             readResource(root)
         } catch {
-            report(error)
-        }
-    }
-
-    private func report(_ error: any Error) {
-        func fault(_ message: String, _ mark: Mark?, _ remedy: String) {
-            let place = Place(line: context.firstLine + (mark?.line ?? 1), column: mark?.column ?? 1)
-            context.fault(message, at: place, path: "", remedy: remedy)
-        }
-        let syntax = "correct the YAML there; mind indentation, quotes and the space behind a colon"
-        switch error as? YamlError {
-        case .duplicatedKeysInMapping(let duplicates, let place):
-            let keys = duplicates.map { "'\($0)'" }.joined(separator: ", ")
-            fault("the key \(keys) is in the same mapping more than once", place.mark, "keep one of them")
-        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
-            .composer(_, let problem, let mark, _):
-            fault("not valid YAML: \(problem)", mark, syntax)
-        case .reader(let problem, _, _, _): fault("not readable as UTF-8 text: \(problem)", nil, "save it as UTF-8")
-        default: fault("not valid YAML", nil, syntax)
+            context.fault(yaml: error)
         }
     }
 

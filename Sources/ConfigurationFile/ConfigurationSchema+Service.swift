@@ -1,7 +1,8 @@
 extension ConfigurationSchema {
     static let serviceSections = [
         service, route, process, limits, virtualServer, virtualDisk, placement, constraints, scaling, scalingPolicy,
-        scalingMetric, scalingSchedule, scalingWatch, warmPool, healthCheck, httpProbe, loadBalancing, restart,
+        scalingBehavior, scaleUpRules, scaleDownRules, scalingLimit, scalingMetric, scalingSchedule, scalingWatch,
+        warmPool, healthCheck, httpProbe, loadBalancing, restart,
         loginRule,
         principal, credentialFields, success, headerSign, jsonSign, requests, instanceTLS, instanceCertificate,
         tcp, tcpSource,
@@ -205,6 +206,52 @@ extension ConfigurationSchema {
             Field(
                 "missBudgetPerMille", "integer, thousandths", "10",
                 "The part of the time in which demand may exceed supply; `experts` and `tournament` aim at it."),
+            Field(
+                "warmUp", "duration", "5m",
+                "How long an instance that serves is no full one yet; `target-tracking` counts it only then."),
+            Field(
+                "behavior", "mapping", none,
+                "How fast `horizontal` may move, as `spec.behavior` of a HorizontalPodAutoscaler."),
+        ])
+
+    static let scalingBehavior = Section(
+        title: "CloudService: spec.scaling.policy.behavior",
+        fields: [
+            Field(
+                "scaleUp", "mapping", none,
+                "Outwards; where it is given, requests that wait do not go beyond it either. Without it "
+                    + "`{policies: [{type: Percent, value: 100, periodSeconds: 15}, {type: Pods, value: 4, "
+                    + "periodSeconds: 15}]}`, and requests that wait scale out at once."),
+            Field(
+                "scaleDown", "mapping", none,
+                "Inwards. Without it `{stabilizationWindowSeconds: 300, policies: [{type: Percent, value: 100, "
+                    + "periodSeconds: 15}]}`."),
+        ])
+
+    static let scaleUpRules = scalingRules("scaleUp", window: "0", "Up to the lowest")
+    static let scaleDownRules = scalingRules("scaleDown", window: "300", "Down to the highest")
+
+    private static func scalingRules(_ key: String, window: String, _ meaning: String) -> Section {
+        Section(
+            title: "CloudService: spec.scaling.policy.behavior.\(key)",
+            fields: [
+                Field(
+                    "stabilizationWindowSeconds", "integer, seconds", window,
+                    "\(meaning) count that was wished for in this time. `scaleInStabilisation` applies as well."),
+                Field(
+                    "selectPolicy", "`Max`, `Min`, `Disabled`", "Max",
+                    "Of several policies the one that allows the most change, or the least; or never in this "
+                        + "direction."),
+                Field("policies", "list of mappings", none, "So much change in a period. Without it as by default."),
+            ])
+    }
+
+    static let scalingLimit = Section(
+        title: "CloudService: spec.scaling.policy.behavior.scaleUp.policies[] and scaleDown",
+        fields: [
+            Field("type", "`Pods`, `Percent`", required, "Whether `value` is instances or percent of them."),
+            Field("value", "integer", required, "How many may come, or go, in a period."),
+            Field("periodSeconds", "integer, seconds", required, "The period, up to 1800."),
         ])
 
     static let healthCheck = Section(

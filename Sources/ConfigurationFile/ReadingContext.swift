@@ -51,6 +51,25 @@ final class ReadingContext {
             FileFault(file: file, line: place.line, column: place.column, message: message, remedy: remedy))
     }
 
+    /// What the YAML parser could not read.
+    func fault(yaml error: any Error) {
+        func fault(_ message: String, _ mark: Mark?, _ remedy: String) {
+            let place = Place(line: firstLine + (mark?.line ?? 1), column: mark?.column ?? 1)
+            self.fault(message, at: place, path: "", remedy: remedy)
+        }
+        let syntax = "correct the YAML there; mind indentation, quotes and the space behind a colon"
+        switch error as? YamlError {
+        case .duplicatedKeysInMapping(let duplicates, let place):
+            let keys = duplicates.map { "'\($0)'" }.joined(separator: ", ")
+            fault("the key \(keys) is in the same mapping more than once", place.mark, "keep one of them")
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _),
+            .composer(_, let problem, let mark, _):
+            fault("not valid YAML: \(problem)", mark, syntax)
+        case .reader(let problem, _, _, _): fault("not readable as UTF-8 text: \(problem)", nil, "save it as UTF-8")
+        default: fault("not valid YAML", nil, syntax)
+        }
+    }
+
     /// A fault of the whole configuration, shown where its field stands, or the nearest thing around it. Left out where
     /// the field has a fault already: what was not read was not judged.
     func take(_ fault: ConfigurationFault) {

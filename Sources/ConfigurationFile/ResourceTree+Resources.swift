@@ -296,6 +296,27 @@ extension ResourceTree {
         mapping.add("decisionInterval", policy.decisionInterval, default: usual.decisionInterval)
         mapping.add("startupTime", policy.startupTime, default: usual.startupTime)
         mapping.add("missBudgetPerMille", policy.missBudgetPerMille, default: usual.missBudgetPerMille)
+        mapping.add("warmUp", policy.warmUp, default: usual.warmUp)
+        guard let behavior = policy.behavior else { return }
+        mapping.add("behavior") { section in
+            if let rules = behavior.scaleUp { section.add("scaleUp") { add(rules, to: &$0) } }
+            if let rules = behavior.scaleDown { section.add("scaleDown") { add(rules, to: &$0) } }
+        }
+    }
+
+    /// All of them: a direction that is given is no default, even where it says the same.
+    private static func add(_ rules: ScalingRules, to mapping: inout MappingBuilder) {
+        mapping.add("stabilizationWindowSeconds", number: Int(rules.window.microseconds / 1_000_000))
+        mapping.add("selectPolicy", .plain(rules.selection.rawValue))
+        mapping.add(
+            "policies",
+            list: rules.limits.map { limit in
+                var builder = MappingBuilder()
+                builder.add("type", .plain(limit.kind.rawValue))
+                builder.add("value", number: limit.value)
+                builder.add("periodSeconds", number: Int(limit.period.microseconds / 1_000_000))
+                return builder.tree
+            })
     }
 
     private static func tree(_ metric: ScalingMetric) -> ResourceTree {

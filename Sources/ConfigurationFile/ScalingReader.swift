@@ -1,4 +1,5 @@
 import CloudModel
+import Yams
 
 /// Reads `spec.scaling` of a service.
 struct ScalingReader {
@@ -29,7 +30,35 @@ struct ScalingReader {
             kind: kind,
             decisionInterval: section.duration("decisionInterval") ?? defaults.decisionInterval,
             startupTime: section.duration("startupTime") ?? defaults.startupTime,
-            missBudgetPerMille: section.integer("missBudgetPerMille") ?? defaults.missBudgetPerMille)
+            missBudgetPerMille: section.integer("missBudgetPerMille") ?? defaults.missBudgetPerMille,
+            warmUp: section.duration("warmUp") ?? defaults.warmUp,
+            behavior: section.subsection("behavior", ConfigurationSchema.scalingBehavior).map(Self.behavior))
+    }
+
+    static func behavior(_ section: SectionReader) -> ScalingBehavior {
+        ScalingBehavior(
+            scaleUp: section.subsection("scaleUp", ConfigurationSchema.scaleUpRules).map { rules($0, .usualScaleUp) },
+            scaleDown: section.subsection("scaleDown", ConfigurationSchema.scaleDownRules)
+                .map { rules($0, .usualScaleDown) })
+    }
+
+    private static func rules(_ section: SectionReader, _ usual: ScalingRules) -> ScalingRules {
+        ScalingRules(
+            section.items("policies")?.compactMap { limit($0.node, $0.path, section.context) } ?? usual.limits,
+            selection: section.choice("selectPolicy", ScalingRules.Selection.self) ?? usual.selection,
+            window: section.integer("stabilizationWindowSeconds").map { .seconds(Int64($0)) } ?? usual.window)
+    }
+
+    private static func limit(_ node: Node, _ path: String, _ context: ReadingContext) -> ScalingRules.Limit? {
+        guard let section = SectionReader(node, ConfigurationSchema.scalingLimit, path: path, context: context)
+        else { return nil }
+        _ = section.requiredValue("type", remedy: "say what it counts: type: Pods, or type: Percent")
+        _ = section.requiredValue("value", remedy: "say how many: value: 4")
+        _ = section.requiredValue("periodSeconds", remedy: "say in how many seconds: periodSeconds: 15")
+        guard let kind = section.choice("type", ScalingRules.Limit.Kind.self), let value = section.integer("value"),
+            let period = section.integer("periodSeconds")
+        else { return nil }
+        return ScalingRules.Limit(kind, value, period: .seconds(Int64(period)))
     }
 
     private func metrics(_ scaling: SectionReader) -> [ScalingMetric] {

@@ -163,7 +163,7 @@ extension API.Session {
 }
 
 extension API.Event {
-    init(_ model: PlatformEvent) {
+    package init(_ model: PlatformEvent) {
         self.init(
             position: model.position, at: Moment(model.at), kind: model.kind, service: model.service?.rawValue,
             instance: model.instance?.rawValue, consumer: model.consumer?.rawValue, actor: model.actor,

@@ -46,6 +46,12 @@ public enum DemandReason: Hashable, Sendable, CustomStringConvertible {
     case quietTime
     /// The highest wish of a window.
     case highestOfWindow
+    /// The lowest wish of a window.
+    case lowestOfWindow
+    /// So many instances are no full ones yet.
+    case warmingUp(Int)
+    /// So many were asked for; a limit on the change in a period allows no more of it.
+    case limited(Int)
     case panic(Double)
     case forecast(Double, by: String)
     /// The chance of waiting longer than the objective with one instance fewer.
@@ -61,6 +67,9 @@ public enum DemandReason: Hashable, Sendable, CustomStringConvertible {
         case .alarmPending: "the condition has not held long enough"
         case .quietTime: "the quiet time after the last action is not over"
         case .highestOfWindow: "the highest count of the window"
+        case .lowestOfWindow: "the lowest count of the window"
+        case .warmingUp(let count): "no instance goes while others warm up: \(count)"
+        case .limited(let wanted): "behavior limits the change; the load asks for \(wanted)"
         case .panic(let demand): "panic: demand of \(tenths(demand)) instances"
         case .forecast(let value, let name): "\(name) expects a demand of \(tenths(value)) instances"
         case .waitingChance(let chance):

@@ -20,7 +20,8 @@ struct FollowingPolicy: ScalingPolicy {
         self.settings = settings
         let catalogue = PolicyCatalogue(
             decisionInterval: settings.decisionInterval, startupTime: settings.startupTime,
-            missBudget: Double(settings.missBudgetPerMille) / 1_000)
+            missBudget: Double(settings.missBudgetPerMille) / 1_000, behavior: settings.behavior,
+            warmUp: settings.warmUp)
         policy = catalogue.policy(settings.kind, target: target)
         bounds = ScalingGuard()
     }
@@ -47,11 +48,13 @@ struct FollowingPolicy: ScalingPolicy {
             highest = 0
         }
         guard let last else { return nil }
-        // While requests wait that nobody can take, the load itself decides too: at once, not at the next interval.
-        let count = present.exceedsCapacity ? max(last.instances, present.instances) : last.instances
+        // While requests wait that nobody can take, the load itself decides too: at once, not at the next interval. Not
+        // beyond limits that were set on how fast there may be more.
+        let isUrgent = present.exceedsCapacity && settings.behavior?.scaleUp == nil
+        let count = isUrgent ? max(last.instances, present.instances) : last.instances
         return ScalingRecommendation(
             instances: count, hundredths: count.multipliedReportingOverflow(by: 100).partialValue,
-            basis: .policy(settings.kind, last.reason), exceedsCapacity: present.exceedsCapacity)
+            basis: .policy(settings.kind, last.reason), exceedsCapacity: isUrgent)
     }
 
     private mutating func keep(_ evaluation: PolicyEvaluation) {

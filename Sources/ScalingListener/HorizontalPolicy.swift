@@ -7,50 +7,63 @@ public import CloudModel
 /// - Instances without a measurement count as 100 % of the target when that speaks against scaling in and as idle when
 ///   it speaks against scaling out; instances that start count as idle when scaling out. If they turn the direction,
 ///   held.
-/// - Out by at most the larger of 100 % and 4 in 15 s; in only to the highest wish of `scaleInWindow`.
+/// - Out to the lowest wish of a window, in to the highest of one, and neither faster than `ScalingBehavior` allows.
+///   Without one: out at once by at most the larger of 100 % and 4 in 15 s; in only to the highest wish of 5 minutes.
 public struct HorizontalPolicy: DemandPolicy, Hashable {
     /// Utilisation to aim at, 0 to 1.
     public var target: Double
     public var tolerance: Double
-    public var scaleInWindow: TimeSpan
+    private var limits: BehaviorLimits
     private var window = MaximumWindow()
+    /// Of negative wishes: its maximum is the lowest of them.
+    private var outWindow = MaximumWindow()
     private var isSeeded = false
-    /// Counts at the beginning of changes of the last period, oldest first.
-    private var additions: [Addition] = []
 
-    private struct Addition: Hashable {
-        var at: Timestamp
-        var count: Int
-    }
-
-    private static let period = TimeSpan.seconds(15)
-
-    public init(target: Double = 0.7, tolerance: Double = 0.1, scaleInWindow: TimeSpan = .seconds(300)) {
+    /// - Parameter scaleInWindow: instead of that of `behavior`.
+    public init(
+        target: Double = 0.7, tolerance: Double = 0.1, scaleInWindow: TimeSpan? = nil,
+        behavior: ScalingBehavior = ScalingBehavior()
+    ) {
         self.target = target
         self.tolerance = tolerance
-        self.scaleInWindow = scaleInWindow
+        var behavior = behavior
+        if let scaleInWindow {
+            var rules = behavior.scaleDown ?? .usualScaleDown
+            rules.window = scaleInWindow
+            behavior.scaleDown = rules
+        }
+        limits = BehaviorLimits(behavior)
     }
 
     public mutating func wish(_ sample: DemandSample) -> DemandWish {
+        let count = sample.committed
         if !isSeeded {
-            window.add(sample.committed, at: sample.at, length: scaleInWindow)
+            remember(count, at: sample.at)
             isSeeded = true
         }
+        limits.note(count, at: sample.at)
         let raw = recommend(sample)
-        window.add(raw.instances, at: sample.at, length: scaleInWindow)
-        if raw.instances < sample.committed {
-            let highest = min(window.maximum, sample.committed)
-            return DemandWish(highest, highest > raw.instances ? .highestOfWindow : raw.reason)
+        remember(raw.instances, at: sample.at)
+        if raw.instances < count {
+            let highest = limits.down.window > .zero ? min(window.maximum, count) : raw.instances
+            let allowed = highest < count ? max(highest, limits.lowest(from: count, at: sample.at)) : count
+            return DemandWish(allowed, reason(raw, stabilised: highest, allowed))
         }
-        guard raw.instances > sample.committed else { return raw }
-        additions.removeAll { sample.at - $0.at >= Self.period }
-        let atStart = sample.committed - additions.reduce(0) { $0 + $1.count }
-        let limit = max(2 * atStart, atStart + 4)
-        let allowed = max(sample.committed, min(raw.instances, limit))
-        if allowed > sample.committed {
-            additions.append(Addition(at: sample.at, count: allowed - sample.committed))
-        }
-        return DemandWish(allowed, raw.reason)
+        guard raw.instances > count else { return raw }
+        let lowest = limits.up.window > .zero ? max(count, min(raw.instances, -outWindow.maximum)) : raw.instances
+        let allowed = lowest > count ? min(lowest, limits.highest(from: count, at: sample.at)) : count
+        return DemandWish(allowed, reason(raw, stabilised: lowest, allowed))
+    }
+
+    private mutating func remember(_ count: Int, at now: Timestamp) {
+        if limits.down.window > .zero { window.add(count, at: now, length: limits.down.window) }
+        if limits.up.window > .zero { outWindow.add(-count, at: now, length: limits.up.window) }
+    }
+
+    private func reason(_ raw: DemandWish, stabilised: Int, _ allowed: Int) -> DemandReason {
+        if allowed != stabilised { return .limited(raw.instances) }
+        if stabilised == raw.instances { return raw.reason }
+        return stabilised > raw.instances ? .highestOfWindow : .lowestOfWindow
     }
 
     /// The count before behaviour limits.

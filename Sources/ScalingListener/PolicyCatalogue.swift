@@ -19,8 +19,17 @@ public struct PolicyCatalogue: Hashable, Sendable {
     public var startupTime: TimeSpan
     /// Part of the time in which the demand may exceed the supply.
     public var missBudget: Double
+    /// How fast `horizontal` may move; nil: as usual, with several windows.
+    public var behavior: ScalingBehavior?
+    /// From when an instance serves to when target tracking counts it.
+    public var warmUp: TimeSpan
 
-    public init(decisionInterval: TimeSpan, startupTime: TimeSpan, missBudget: Double) {
+    public init(
+        decisionInterval: TimeSpan, startupTime: TimeSpan, missBudget: Double, behavior: ScalingBehavior? = nil,
+        warmUp: TimeSpan = ScalingPolicySettings.usualWarmUp
+    ) {
+        self.behavior = behavior
+        self.warmUp = warmUp
         self.decisionInterval = max(decisionInterval, .microseconds(1))
         self.startupTime = startupTime
         self.missBudget = missBudget
@@ -35,18 +44,24 @@ public struct PolicyCatalogue: Hashable, Sendable {
 
     private var horizontals: [NamedPolicy] {
         var list: [NamedPolicy] = []
-        let windows: [(TimeSpan, String)] = [
-            (.minutes(5), "5m"), (.minutes(15), "15m"), (.hours(1), "1h"), (.hours(12), "12h"),
-        ]
-        for (window, text) in windows {
+        for (window, text) in scaleInWindows {
             for percent in [20, 30, 40, 50, 60, 70, 80, 90] {
-                list.append(
-                    NamedPolicy(
-                        "horizontal \(percent) % window \(text)", .horizontal,
-                        HorizontalPolicy(target: Double(percent) / 100, scaleInWindow: window)))
+                let policy = HorizontalPolicy(
+                    target: Double(percent) / 100, scaleInWindow: window, behavior: behavior ?? ScalingBehavior())
+                list.append(NamedPolicy("horizontal \(percent) % \(text)", .horizontal, policy))
             }
         }
         return list
+    }
+
+    /// A behaviour with rules for scaling in has a window already.
+    private var scaleInWindows: [(TimeSpan?, String)] {
+        if let behavior, behavior.scaleDown != nil { return [(nil, behavior.text)] }
+        let rest = behavior.map { $0.text.isEmpty ? "" : " " + $0.text } ?? ""
+        let windows: [(TimeSpan, String)] = [
+            (.minutes(5), "5m"), (.minutes(15), "15m"), (.hours(1), "1h"), (.hours(12), "12h"),
+        ]
+        return windows.map { ($0, "window \($1)\(rest)") }
     }
 
     private var classics: [NamedPolicy] {
@@ -54,7 +69,9 @@ public struct PolicyCatalogue: Hashable, Sendable {
         for percent in [50, 60, 70, 80] {
             let part = Double(percent) / 100
             list.append(
-                NamedPolicy("target-tracking \(percent) %", .targetTracking, TargetTrackingPolicy(target: part)))
+                NamedPolicy(
+                    "target-tracking \(percent) %", .targetTracking,
+                    TargetTrackingPolicy(target: part, warmUp: warmUp)))
             list.append(
                 NamedPolicy("step \(percent) %", .step, StepPolicy(upper: part, lower: part * 4 / 7)))
         }
@@ -118,8 +135,8 @@ public struct PolicyCatalogue: Hashable, Sendable {
     /// The policy of a kind with its documented defaults, aiming at `target` where the kind has one.
     public func policy(_ kind: ScalingPolicySettings.Kind, target: Double = 0.7) -> any DemandPolicy {
         switch kind {
-        case .horizontal: HorizontalPolicy(target: target)
-        case .targetTracking: TargetTrackingPolicy(target: target)
+        case .horizontal: HorizontalPolicy(target: target, behavior: behavior ?? ScalingBehavior())
+        case .targetTracking: TargetTrackingPolicy(target: target, warmUp: warmUp)
         case .step: StepPolicy(upper: target, lower: target * 4 / 7)
         case .panicWindow: PanicWindowPolicy(target: target)
         case .react: ReactPolicy()
@@ -128,7 +145,14 @@ public struct PolicyCatalogue: Hashable, Sendable {
         case .seasonal: SeasonalPolicy(target: target, horizon: startupTime + decisionInterval + .minutes(5))
         case .queueing: QueueingPolicy()
         case .experts: ExpertsPolicy(missBudget: missBudget, startupSteps: startupSteps)
-        case .tournament: TournamentPolicy(self)
+        case .tournament: TournamentPolicy(unlimited)
         }
+    }
+
+    /// The limits are those of `horizontal` alone.
+    private var unlimited: Self {
+        var catalogue = self
+        catalogue.behavior = nil
+        return catalogue
     }
 }

@@ -28,7 +28,8 @@ public struct ReplayComparison: Sendable {
     public static func catalogue(_ settings: ReplaySettings) -> PolicyCatalogue {
         PolicyCatalogue(
             decisionInterval: .microseconds(Int64(settings.decisionSeconds * 1_000_000)),
-            startupTime: .microseconds(Int64(settings.startupSeconds * 1_000_000)), missBudget: settings.missBudget)
+            startupTime: .microseconds(Int64(settings.startupSeconds * 1_000_000)), missBudget: settings.missBudget,
+            behavior: settings.behavior, warmUp: .microseconds(Int64(settings.warmUpSeconds * 1_000_000)))
     }
 
     public static func tournament(_ settings: ReplaySettings) -> NamedPolicy {

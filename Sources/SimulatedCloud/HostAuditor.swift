@@ -117,6 +117,14 @@ struct HostAuditor {
                 $0.service == service.id && $0.role == .active && $0.phase == .running && $0.operational == .up
             }
             if up < service.constraints.minimumInstances { return "\(up) of \(service.id) are up" }
+            if let pool = service.scaling.warmPool {
+                let waiting = world.controller.instances.count {
+                    $0.service == service.id && $0.role == .standby && $0.phase == .running
+                        && $0.virtualServer?.parked == pool.parked
+                }
+                let wanted = min(pool.instances, service.constraints.maximumInstances - up)
+                if waiting != wanted { return "\(waiting) of \(service.id) wait, not \(wanted)" }
+            }
         }
         var expected: Set<String> = []
         for instance in world.controller.instances {
@@ -151,6 +159,14 @@ struct HostAuditor {
             world.controller.instances.filter { $0.phase == .running }.map { "\($0.id)/\($0.incarnation)" })
         if let name = open.symmetricDifference(running).sorted().first {
             finds("books", "\(name) " + (open.contains(name) ? "has ended without a stop" : "runs without a start"))
+        }
+        for instance in world.controller.instances where instance.phase == .running {
+            let name = "\(instance.id)/\(instance.incarnation)"
+            let last = books[name]?.last { [.start, .suspend, .resume].contains($0.kind) }
+            let isAsleep = instance.virtualServer?.parked != nil
+            if let last, (last.kind == .suspend) != isAsleep {
+                finds("books", "\(name) is \(isAsleep ? "asleep" : "awake"), and its last event is a \(last.kind)")
+            }
         }
     }
 }

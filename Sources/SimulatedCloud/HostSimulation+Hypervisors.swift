@@ -199,6 +199,7 @@ extension HostSimulation {
             return HypervisorError(.invalidState, "it is \(guest.state)")
         }
         hosts[host]?.guests[name]?.state = state
+        if state == .running { report.wakings += 1 } else { report.parkings += 1 }
         changed(host, name, change)
         return nil
     }

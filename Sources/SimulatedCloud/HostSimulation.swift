@@ -7,11 +7,13 @@ import VirtualInfrastructure
 /// - Parameters:
 ///   - minutes: of virtual time with faults; then they stop and the cloud must come to rest.
 ///   - plant: a defect to put in, which the auditor must find.
+///   - warmPools: whether services without standbys have warm pools.
 ///   - narrate: is told of every event and effect, line by line.
 public func simulateHosts(
-    seed: UInt64, minutes: Int = 30, plant: PlantedHostDefect? = nil, narrate: ((String) -> Void)? = nil
+    seed: UInt64, minutes: Int = 30, plant: PlantedHostDefect? = nil, warmPools: Bool = false,
+    narrate: ((String) -> Void)? = nil
 ) -> HostSimulationReport {
-    let simulation = HostSimulation(seed: seed, minutes: minutes, plant: plant)
+    let simulation = HostSimulation(seed: seed, minutes: minutes, plant: plant, warmPools: warmPools)
     simulation.narrate = narrate
     simulation.run()
     return simulation.report
@@ -40,6 +42,9 @@ public struct HostSimulationReport: Hashable, Sendable, CustomStringConvertible 
     public var seed: UInt64
     public var steps = 0
     public var starts = 0
+    /// Virtual servers that were put to sleep, and waken, as standbys.
+    public var parkings = 0
+    public var wakings = 0
     public var crashes = 0
     public var partitions = 0
     public var daemonLosses = 0
@@ -127,9 +132,13 @@ final class HostSimulation {
     /// From the end of the faults to rest.
     private static let restWithin: Int64 = 900_000_000
 
-    init(seed: UInt64, minutes: Int, plant: PlantedHostDefect?) {
+    init(seed: UInt64, minutes: Int, plant: PlantedHostDefect?, warmPools: Bool) {
         var random = SeededGenerator(seed: seed)
         plan = HostSimulationPlan(&random)
+        if warmPools {
+            var pools = SeededGenerator(seed: seed &+ 2)
+            plan.addWarmPools(&pools)
+        }
         self.random = random
         self.plant = plant
         controllerRandom = SeededGenerator(seed: seed &+ 1)

@@ -34,6 +34,18 @@ struct HostSimulationPlan {
         answerIsLost = some(5...50)
     }
 
+    /// Some services that have no standbys get a warm pool, running or parked. Nothing else of the plan changes.
+    mutating func addWarmPools(_ random: inout SeededGenerator) {
+        for index in configuration.services.indices {
+            let id = configuration.services[index].id
+            let kinds: [ParkedState?] = [nil, .paused, .saved]
+            let pool = WarmPool(
+                instances: Int.random(in: 1...2, using: &random), parked: kinds.randomElement(using: &random) ?? nil)
+            let hasStandbys = configuration.failoverGroups.contains { $0.service == id }
+            if !hasStandbys { configuration.services[index].scaling.warmPool = pool }
+        }
+    }
+
     private static func configuration(_ random: inout SeededGenerator) -> CloudConfiguration {
         let names = ["a", "b", "c", "d", "e"].prefix(Int.random(in: 3...5, using: &random))
         let servers = names.map { name in

@@ -235,6 +235,8 @@ enum House {
         "AdministrationClient": ["AdministrationFixture"],
         // Bills are made of what a real log database holds.
         "Bookkeeping": ["GRDB", "LogDatabaseSQLite"],
+        // What comes of its books is billed.
+        "CloudController": ["PayPerUse"],
         "ControlPlane": ["LogDatabaseSQLite", "Notifications"],
         "Gateway": ["CTLSPeer"],
         "LogDatabasePostgres": ["LogDatabaseContract", "PostgresFixture"],

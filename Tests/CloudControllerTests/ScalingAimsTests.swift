@@ -82,4 +82,27 @@ import Testing
         #expect(offer.constraint == .maximumInstances && offer.from == 4 && offer.to == 5)
         #expect(told.first?.consumer == nil)
     }
+
+    /// One more request a minute: 28 in flight, 7 for each of four, would be reached in a quarter of an hour.
+    @Test("administrators are told once, in time, that the load will reach the maximum, with an offer to raise it")
+    func forecast() throws {
+        var bench = bench { $0.watch = ScalingWatch(lasting: .minutes(1), limitForecast: .minutes(30)) }
+        for minute in 0..<15 { hold(&bench, .minutes(1), inFlight: 5 + minute) }
+        let told = bench.notifications.filter { $0.kind == "limit-forecast" }
+        #expect(told.count == 1)
+        #expect(told.first?.title == "web will reach its maximum of 4 instances")
+        #expect(bench.backends.count < 4, "told before it is there")
+        let offer = try #require(told.first?.offer)
+        #expect(offer.constraint == .maximumInstances && offer.from == 4 && (5...8).contains(offer.to), "\(offer)")
+    }
+
+    @Test("administrators are told once that too much is allocated, and have nothing to click")
+    func belowAllocation() {
+        var bench = bench { $0.watch = ScalingWatch(belowPercent: 30, lasting: .minutes(1)) }
+        hold(&bench, .minutes(1), inFlight: 20)
+        #expect(bench.backends.count == 3)
+        hold(&bench, .minutes(4), inFlight: 1)
+        let told = bench.notifications.filter { $0.kind == "below-allocation" }
+        #expect(told.count == 1 && told.first?.offer == nil && told.first?.severity == .info)
+    }
 }

@@ -1,8 +1,12 @@
 import AdministrationFixture
 import CloudModel
 import CloudPorts
+import ConfigurationFile
 import Foundation
+import LogDatabaseContract
+import LogDatabasePostgres
 import LogDatabaseSQLite
+import PostgresFixture
 import Testing
 
 @Suite struct ScalingCommandTests {
@@ -49,6 +53,57 @@ import Testing
         #expect(table.output.split(separator: "\n").count == 5, "\(table.output)")
     }
 
+    /// The behaviour of a HorizontalPodAutoscaler is read from its own file, names what it changes, and is recommended
+    /// as it was replayed.
+    @Test func replaysABehavior() async throws {
+        let file = try write(
+            "hpa.yaml",
+            """
+            kind: HorizontalPodAutoscaler
+            spec:
+              behavior:
+                scaleUp:
+                  policies: [{type: Percent, value: 10, periodSeconds: 60}]
+
+            """)
+        let replayed = await CommandLine.run(
+            "scaling", "replay", try wave(), "--capacity", "10", "--policy", "horizontal", "--behavior", file,
+            "-o", "json")
+        #expect(replayed.code == 0, "\(replayed.error)")
+        let names = try replayed.json(Document.self).policies.map(\.policy)
+        #expect(names.contains("horizontal 70 % window 15m up 10 %/1m") && names.count == 32, "\(names)")
+        let wrong = try write("wrong.yaml", "scaleUp:\n  policies: [{type: Pods, value: 0, periodSeconds: 15}]\n")
+        let refused = await CommandLine.run("scaling", "replay", try wave(), "--capacity", "10", "--behavior", wrong)
+        #expect(refused.code == 1 && refused.error.contains("wrong.yaml:2:34: 0 is out of range"), "\(refused.error)")
+    }
+
+    /// What is recommended is what was measured: pasted into a service's document it is read without a fault.
+    @Test func recommendsABehavior() async throws {
+        // A load that falls for half an hour each hour: only a long window keeps the budget.
+        let lines = (0..<480).map { "\($0 * 60),\($0 % 60 < 30 ? 100 : 20)" }
+        let load = try write("falls.csv", "timestamp_seconds,value\n" + lines.joined(separator: "\n") + "\n")
+        let answer = await CommandLine.run("scaling", "recommend", load, "--capacity", "10", "--startup", "10m")
+        #expect(answer.code == 0, "\(answer.error)")
+        #expect(answer.output.contains("stabilizationWindowSeconds: 3600"), "\(answer.output)")
+        let section = answer.output[try #require(answer.output.range(of: "scaling:\n")).lowerBound...]
+        let document = """
+            apiVersion: cloudwright/v1
+            kind: Cloud
+            metadata: {name: c}
+            spec: {}
+            ---
+            apiVersion: cloudwright/v1
+            kind: CloudService
+            metadata: {name: web}
+            spec:
+              routes: [{path: /}]
+              process: {command: [run, "{port}"]}
+              constraints: {concurrentRequestsPerInstance: 10}
+            """
+        let indented = section.split(separator: "\n").map { "  " + $0 }.joined(separator: "\n")
+        _ = try ConfigurationDocument(parsing: document + "\n" + indented + "\n", file: "cloud.yaml")
+    }
+
     @Test func recommendsOneAnswer() async throws {
         let answer = await CommandLine.run(
             "scaling", "recommend", try wave(), "--capacity", "10", "--price-per-hour", "0.10")
@@ -78,14 +133,73 @@ import Testing
         #expect(outputs[0] == outputs[1], "the same requests in two formats")
     }
 
+    /// More requests than are read at a time, a second apart, each 5 ms long; and two decisions of the listener.
+    private func fill(_ database: some LogDatabase) async throws {
+        let records = (1...Self.requests).map { number in
+            SpoolRecord.usage(Samples.usage(UInt64(number), completedAt: Samples.hour + .seconds(Int64(number))))
+        }
+        try await database.ingest(Samples.batch(1, records))
+        var transaction = ControlTransaction()
+        transaction.events = ["first", "second"].map {
+            Samples.event("scaling.decided", summary: $0, details: ["from": "1", "to": "2", "reason": "\($0) reason"])
+        }
+        try await database.commit(transaction)
+        await database.close()
+    }
+
+    private static let requests = 5_200
+
     @Test func readsTheLogDatabase() async throws {
         let path = folder.appendingPathComponent("log.sqlite").path
-        let database = try SQLiteLogDatabase(path: path)
-        await database.close()
-        let none = await CommandLine.run(
-            "scaling", "replay", "--log-database", path, "--service", "web", "--capacity", "1")
+        try await fill(SQLiteLogDatabase(path: path))
+        let none = await replay(path, service: "web")
         #expect(none.code == 1)
         #expect(none.error.contains("has no requests of a service 'web'"))
+        let some = await replay("sqlite:" + path)
+        #expect(some.code == 0 && some.error.contains("requests in flight: \(Self.requests) requests"), "\(some)")
+        let missing = await replay(path + ".old")
+        #expect(missing.code == 1 && missing.error.contains("there is no file \(path).old"), "\(missing.error)")
+    }
+
+    private func replay(_ database: String, service: String = "shop") async -> CommandLine.Outcome {
+        // 5 ms in every second is 0.005 in flight: five instances.
+        await CommandLine.run(
+            "scaling", "replay", "--log-database", database, "--service", service, "--capacity", "0.001",
+            "--policy", "react", "-o", "json")
+    }
+
+    /// The same books in both databases give the same answers, without a server of the platform.
+    @Test(.enabled(if: PostgresServer.isAvailable, "\(PostgresServer.obstacle ?? "")"))
+    func readsALogDatabaseOnPostgreSQL() async throws {
+        let file = folder.appendingPathComponent("log.sqlite").path
+        try await fill(SQLiteLogDatabase(path: file))
+        let connection = try await SharedPostgres.database()
+        try await fill(PostgresLogDatabase.open(PostgresConnectionSettings(connection)))
+        let connectionFile = try write("postgres", connection + "\n")
+        let open = await replay("postgres:" + connectionFile)
+        #expect(open.code == 1 && open.error.contains("chmod 600 \(connectionFile)"), "\(open.error)")
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: connectionFile)
+        let replayed = await replay("postgres:" + connectionFile)
+        #expect(replayed.code == 0, "\(replayed.error)")
+        #expect(replayed.error.contains("requests in flight: \(Self.requests) requests"), "\(replayed.error)")
+        let document = try replayed.json(Document.self)
+        #expect(document.steps == 87 && document.policies.count == 3)
+        #expect(await replay(file).output == replayed.output)
+        let none = await replay("postgres:" + connectionFile, service: "web")
+        #expect(none.code == 1 && none.error.contains("has no requests of a service 'web'"), "\(none.error)")
+        for arguments in [
+            ["recommend", "--service", "shop", "--capacity", "0.001", "--price-per-hour", "1"],
+            ["explain", "shop"], ["explain", "shop", "--last", "2", "-o", "json"],
+        ] {
+            let outcomes = [
+                await CommandLine().run(["scaling"] + arguments + ["--log-database", file]),
+                await CommandLine().run(["scaling"] + arguments + ["--log-database", "postgres:" + connectionFile]),
+            ]
+            #expect(outcomes.allSatisfy { $0.code == 0 && !$0.output.isEmpty }, "\(outcomes)")
+            #expect(outcomes[0].output == outcomes[1].output)
+        }
+        let last = await CommandLine.run("scaling", "explain", "shop", "--log-database", "postgres:" + connectionFile)
+        #expect(last.output.contains("reason: second reason") && !last.output.contains("first"), "\(last.output)")
     }
 
     @Test func saysWhatIsMissing() async throws {

@@ -119,6 +119,23 @@ import Testing
             "scaling: {targetConcurrency: 1, policy: {kind: step, startupTime: 2h}}",
             "2h is out of range; give 0s to 1h"
         ),
+        (
+            "scaling: {targetConcurrency: 1, policy: {kind: step, behavior: {scaleUp: {selectPolicy: Disabled}}}}",
+            "step has no behavior; leave it out, or take kind: horizontal"
+        ),
+        (
+            "scaling: {targetConcurrency: 1, policy: {kind: horizontal, behavior: {scaleUp: {policies: []}}}}",
+            "nothing could ever change; give one, for example {type: Pods"
+        ),
+        (
+            "scaling: {policy: {kind: horizontal, behavior: {scaleDown: {policies: [{type: Pods, value: 1}]}}}}",
+            "say in how many seconds: periodSeconds: 15"
+        ),
+        ("scaling: {policy: {kind: horizontal, behavior: {scaleDwon: {}}}}", "did you mean 'scaleDown'?"),
+        (
+            "scaling: {targetConcurrency: 1, policy: {kind: target-tracking, warmUp: 2h}}",
+            "2h is out of range; give 0s to 1h"
+        ),
         ("scaling: {metrics: [{targetPerInstance: 1}]}", "name the metric: name: jobs-waiting"),
         ("scaling: {vertical: sideways}", "is 'sideways', not one of demand, histogram, throttling"),
         ("scaling: {vertical: histogram}", "there is no size to follow histogram"),

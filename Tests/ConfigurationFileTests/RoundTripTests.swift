@@ -50,7 +50,14 @@ enum Full {
             targetUtilisationPercent: 60, targetConcurrency: 3, scaleOutCooldown: .seconds(4),
             scaleInStabilisation: .seconds(5), tolerancePercent: 6,
             policy: ScalingPolicySettings(
-                kind: .panicWindow, decisionInterval: .seconds(2), startupTime: .seconds(3), missBudgetPerMille: 4),
+                kind: .horizontal, decisionInterval: .seconds(2), startupTime: .seconds(3), missBudgetPerMille: 4,
+                warmUp: .seconds(90),
+                behavior: ScalingBehavior(
+                    scaleUp: ScalingRules(
+                        [.init(.pods, 2, period: .seconds(60)), .init(.percent, 10, period: .seconds(30))],
+                        selection: .min, window: .seconds(45)),
+                    scaleDown: ScalingRules(
+                        ScalingRules.usualScaleDown.limits, selection: .disabled, window: .zero))),
             learns: false,
             metrics: [
                 ScalingMetric(name: "jobs-waiting", targetPerInstance: 50), ScalingMetric(.processor, target: 60),
@@ -311,6 +318,17 @@ enum Full {
         }
     }
 
+    /// The same in the place of another text, where the section can be empty.
+    private static func beside(
+        _ section: String, _ value: String, _ end: String, in place: String
+    ) -> (String) -> String {
+        { text in
+            let with = try? Sample.parse(text.replacingOccurrences(of: place, with: section + value + end))
+            let without = try? Sample.parse(text.replacingOccurrences(of: place, with: section + end))
+            return with != nil && with == without ? text : ""
+        }
+    }
+
     /// No plain document has a listener with TLS: the value is read beside one that has.
     private static func listener(_ title: String, _ value: String) -> (String) -> String {
         { text in
@@ -360,6 +378,10 @@ enum Full {
         case "CloudService: spec.routes[]": return replace(path, path)
         case "CloudService: spec.process":
             return replace("{command: [run, \"{port}\"]}\n  h", "{\(value), command: [run, \"{port}\"]}\n  h")
+        case "CloudService: spec.scaling.policy.behavior.scaleUp",
+            "CloudService: spec.scaling.policy.behavior.scaleDown":
+            let key = title.split(separator: ".").last ?? ""
+            return beside("{kind: horizontal, behavior: {\(key): {", value, "}}}", in: "{kind: step}")
         case "CloudService: spec.scaling.policy": return replace("{kind: step}", "{kind: step, \(value)}")
         case "CloudService: spec.scaling.metrics[]":
             let metrics = [

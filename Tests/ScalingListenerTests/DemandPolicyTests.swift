@@ -47,7 +47,7 @@ import Testing
     }
 
     @Test func targetTrackingNeedsThreePeriodsOutAndFifteenIn() {
-        var policy = TargetTrackingPolicy(target: 0.5)
+        var policy = TargetTrackingPolicy(target: 0.5, warmUp: .zero)
         #expect(policy.wish(sample(0, 6, ready: 10)).instances == 10)
         #expect(policy.wish(sample(60, 6, ready: 10)).instances == 10)
         #expect(policy.wish(sample(120, 6.1, ready: 10)).instances == 13, "12.2, rounded up")

@@ -32,6 +32,15 @@ import Testing
         #expect(sum(\.restartsOfControlPlane) > most)
     }
 
+    /// At rest each pool is full, as it is configured to wait, and the books have those asleep as suspended.
+    @Test("warm pools of virtual servers are filled again, whatever hosts do, and booked as they are")
+    func warmPoolsAreKept() {
+        let reports = (1...Self.seeds / 4).map { simulateHosts(seed: $0, warmPools: true) }
+        for report in reports where report.violation != nil { Issue.record("\(report)") }
+        #expect(reports.map(\.parkings).reduce(0, +) > Int(Self.seeds))
+        #expect(reports.map(\.wakings).reduce(0, +) > Int(Self.seeds) / 2)
+    }
+
     /// The first four ended without rest once: a trial of the breaker that hung before it died was waited for for ever.
     /// The last used a host before an earlier life's virtual servers were taken from it.
     @Test(arguments: [144, 310, 533, 638, 900] as [UInt64]) func whatWasFoundStaysMended(seed: UInt64) {
@@ -64,7 +73,8 @@ import Testing
         guard let seed = ProcessInfo.processInfo.environment["CLOUDWRIGHT_HOST_SEED"].flatMap({ UInt64($0) }) else {
             return
         }
-        let report = simulateHosts(seed: seed) { print($0) }
+        let pools = ProcessInfo.processInfo.environment["CLOUDWRIGHT_HOST_WARM_POOLS"] != nil
+        let report = simulateHosts(seed: seed, warmPools: pools) { print($0) }
         print(report)
         #expect(report.violation == nil)
     }

@@ -1,8 +1,8 @@
 import ArgumentParser
 import CloudModel
 import CloudPorts
+import ConfigurationFile
 import Foundation
-import LogDatabaseSQLite
 import ScalingReplay
 
 /// Where a recorded load comes from, and under which circumstances it is replayed.
@@ -18,7 +18,10 @@ struct HistoryOptions: ParsableArguments {
             object a line. Without it told by the first line.
             """)
     var format: Format?
-    @Option(help: ArgumentHelp("Instead of a file the platform's log database.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "Instead of a file the platform's log database: its file, or postgres:FILE with the connection string.",
+            valueName: "file"))
     var logDatabase: String?
     @Option(help: "With --log-database: the service.") var service: String?
     @Option(help: "What one instance takes, in the unit of the load.") var capacity: Double?
@@ -32,6 +35,16 @@ struct HistoryOptions: ParsableArguments {
     @Option(help: "Never fewer.") var minimum = 1
     @Option(help: "So many instances wait, started, for a scale-out, and are paid for (scaling.warmPool).")
     var warmPool = 0
+    @Option(
+        help: ArgumentHelp("From when an instance serves to when target-tracking counts it.", valueName: "duration"))
+    var warmUp = ScalingPolicySettings.usualWarmUp.text
+    @Option(
+        help: ArgumentHelp(
+            """
+            A YAML file with scaleUp and scaleDown, as spec.scaling.policy.behavior or a HorizontalPodAutoscaler has \
+            them: how fast horizontal may move.
+            """, valueName: "file"))
+    var behavior: String?
 
     func validate() throws {
         guard (file == nil) != (logDatabase == nil) else {
@@ -47,7 +60,7 @@ struct HistoryOptions: ParsableArguments {
             guard let value, !(value > 0 && value < 1e12) else { continue }
             throw ValidationError("\(name) must be above 0.")
         }
-        for (name, text) in [("--interval", interval), ("--startup", startup)] {
+        for (name, text) in [("--interval", interval), ("--startup", startup), ("--warm-up", warmUp)] {
             let least: TimeSpan = name == "--interval" ? .seconds(1) : .zero
             guard let span = TimeSpan(parsing: text), (least...(.hours(24))).contains(span) else {
                 throw ValidationError("\(name) '\(text)' is no duration up to 24h; give 30s, 5m or 1h.")
@@ -63,11 +76,23 @@ struct HistoryOptions: ParsableArguments {
 
     private var step: TimeSpan { TimeSpan(parsing: interval) ?? .minutes(1) }
 
-    var settings: ReplaySettings {
+    func settings() throws -> ReplaySettings {
         ReplaySettings(
             decisionSeconds: step.inSeconds, startupSeconds: (TimeSpan(parsing: startup) ?? .minutes(3)).inSeconds,
             missBudget: budget / 100, maximumInstances: maximum, minimumInstances: minimum,
-            warmPool: warmPool)
+            warmPool: warmPool, behavior: try behavior.map(Self.behavior),
+            warmUpSeconds: (TimeSpan(parsing: warmUp) ?? ScalingPolicySettings.usualWarmUp).inSeconds)
+    }
+
+    private static func behavior(_ file: String) throws -> ScalingBehavior {
+        guard let data = FileManager.default.contents(atPath: file) else {
+            throw CommandFailure("\(file) cannot be read; give a YAML file with scaleUp and scaleDown")
+        }
+        do {
+            return try BehaviorDocument.read(String(decoding: data, as: UTF8.self), file: file)
+        } catch {
+            throw CommandFailure(error.description)
+        }
     }
 
     func trace() async throws -> DemandTrace {
@@ -133,30 +158,40 @@ struct HistoryOptions: ParsableArguments {
         return try requests.history()
     }
 
-    /// So many requests are read at most; a longer history is to be cut into parts.
-    private static let maximumRecords = 5_000_000
+    /// So many requests at a time: a history may have more than memory holds.
+    private static let recordsAtOnce = 5_000
 
-    private func fromDatabase(_ path: String, _ service: String) async throws -> LoadHistory {
-        guard FileManager.default.fileExists(atPath: path) else { throw CommandFailure("there is no file \(path)") }
-        let database = try SQLiteLogDatabase(path: path)
-        var query = UsageQuery()
-        query.service = ServiceID(service)
-        let records: [StoredUsageRecord]
+    private func fromDatabase(_ name: String, _ service: String) async throws -> LoadHistory {
+        let database = try await AuditorFiles.database(name)
         do {
-            records = try await database.usageRecords(query, limit: Self.maximumRecords)
+            let requests = try await Self.requests(of: service, in: database, step: step)
+            await database.close()
+            guard requests.requests > 0 else {
+                throw CommandFailure("\(name) has no requests of a service '\(service)'")
+            }
+            Terminal.current.note("The load is requests in flight: \(requests.requests) requests.")
+            return try requests.history()
         } catch {
             await database.close()
             throw error
         }
-        await database.close()
-        guard !records.isEmpty else { throw CommandFailure("\(path) has no requests of a service '\(service)'") }
+    }
+
+    private static func requests(
+        of service: String, in database: any LogDatabase, step: TimeSpan
+    ) async throws -> RequestHistory {
         var requests = RequestHistory(step: step)
-        for record in records {
-            let span = record.record.completedAt - record.record.receivedAt
-            requests.add(at: record.record.receivedAt, seconds: span.inSeconds)
+        var query = UsageQuery()
+        query.service = ServiceID(service)
+        var place: UsageRecordPlace?
+        while true {
+            let records = try await database.usageRecords(query, after: place, limit: recordsAtOnce).map(\.record)
+            for record in records {
+                requests.add(at: record.receivedAt, seconds: (record.completedAt - record.receivedAt).inSeconds)
+            }
+            guard records.count == recordsAtOnce, let last = records.last else { return requests }
+            place = UsageRecordPlace(completedAt: last.completedAt, requestID: last.requestID)
         }
-        Terminal.current.note("The load is requests in flight: \(records.count) requests.")
-        return try requests.history()
     }
 }
 

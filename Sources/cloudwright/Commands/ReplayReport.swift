@@ -108,7 +108,8 @@ enum ReplayReport {
                     costPerMonth: bill))
         }
         var text = "\(chosen.name): \(decimal(chosen.costRatio)) times the cost of one who knows the future, "
-        text += "\(percent(chosen.missedTime * 100)) of the time missed, \(chosen.actions) actions.\n"
+        text += "\(percent(chosen.missedTime * 100)) of the time missed, \(chosen.actions) "
+        text += chosen.actions == 1 ? "action.\n" : "actions.\n"
         text += "Expected: \(decimal(perDay)) instance-hours a day"
         text += bill.map { ", \(decimal($0)) in 30 days.\n" } ?? ".\n"
         if chosen.missedTime > comparison.settings.missBudget {

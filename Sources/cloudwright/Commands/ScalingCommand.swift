@@ -2,7 +2,9 @@ import AdministrationAPI
 import AdministrationClient
 import ArgumentParser
 import CloudModel
+import CloudPorts
 import Foundation
+import RemoteAdministration
 import ScalingListener
 import ScalingReplay
 
@@ -43,8 +45,9 @@ struct ScalingCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
+            let settings = try source.settings()
             let trace = try await source.trace()
-            let comparison = ReplayComparison(trace, source.settings, kinds: policy.isEmpty ? nil : Set(policy))
+            let comparison = ReplayComparison(trace, settings, kinds: policy.isEmpty ? nil : Set(policy))
             if let chart { try ReplayReport.writeChart(comparison, trace, to: chart) }
             try ReplayReport.print(comparison, trace, top: top, output)
         }
@@ -67,8 +70,9 @@ struct ScalingCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
+            let settings = try source.settings()
             let trace = try await source.trace()
-            let comparison = ReplayComparison(trace, source.settings)
+            let comparison = ReplayComparison(trace, settings)
             try ReplayReport.recommend(comparison, trace, pricePerHour: pricePerHour, output)
         }
     }
@@ -93,24 +97,60 @@ struct ScalingCommand: AsyncParsableCommand {
             abstract: "Say why the last scaling decisions of a service were taken, from the event log.")
         @Argument(help: "The service.") var service: String
         @Option(help: "So many decisions, the newest.") var last = 1
+        @Option(
+            help: ArgumentHelp(
+                "Without a server, from the log database: its file, or postgres:FILE with the connection string.",
+                valueName: "file"))
+        var logDatabase: String?
         @OptionGroup var options: GlobalOptions
 
         func validate() throws { try validateCount(last) }
 
         func run() async throws {
-            var filter = EventFilter()
-            filter.service = service
-            // Also what a dry run would have decided.
-            filter.kindPrefix = "scaling.decided"
-            let client = try options.client()
-            var events = try await client.events(filter, newest: last)
-            // Which policy the platform has chosen by itself, if it has.
-            filter.kindPrefix = "scaling.policy.chosen"
-            events = try await client.events(filter, newest: 1) + events
+            // Also what a dry run would have decided; and which policy the platform has chosen by itself, if it has.
+            let kinds = [("scaling.policy.chosen", 1), ("scaling.decided", last)]
+            let events: [API.Event]
+            if let logDatabase {
+                events = try await stored(kinds, in: logDatabase)
+            } else {
+                events = try await asked(kinds)
+            }
             guard options.output != .table || !events.isEmpty else {
                 return Terminal.current.note("No scaling decision of '\(service)' is in the event log.")
             }
             try options.show(events) { events.map(Self.text).joined(separator: "\n") }
+        }
+
+        private func asked(_ kinds: [(prefix: String, count: Int)]) async throws -> [API.Event] {
+            let client = try options.client()
+            var events: [API.Event] = []
+            for kind in kinds {
+                var filter = EventFilter()
+                filter.service = service
+                filter.kindPrefix = kind.prefix
+                events += try await client.events(filter, newest: kind.count)
+            }
+            return events
+        }
+
+        private func stored(_ kinds: [(prefix: String, count: Int)], in name: String) async throws -> [API.Event] {
+            let database = try await AuditorFiles.database(name)
+            do {
+                var events: [API.Event] = []
+                for kind in kinds {
+                    var query = EventQuery()
+                    query.service = ServiceID(service)
+                    query.kindPrefix = kind.prefix
+                    query.limit = kind.count
+                    query.newest = true
+                    events += try await database.events(query).elements.map { API.Event($0) }
+                }
+                await database.close()
+                return events
+            } catch {
+                await database.close()
+                throw error
+            }
         }
 
         static func text(_ event: API.Event) -> String {
