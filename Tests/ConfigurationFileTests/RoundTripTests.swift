@@ -27,7 +27,15 @@ enum Full {
             alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5),
             report: .weekly,
             forward: [
-                AuditForwarding(name: "siem", target: .syslog(server: "[2001:db8::1]:601"), batch: 7),
+                AuditForwarding(name: "siem", target: .syslog(server: "[2001:db8::1]:601", tls: nil), batch: 7),
+                AuditForwarding(
+                    name: "vault",
+                    target: .syslog(
+                        server: "logs:6514",
+                        tls: .init(
+                            serverName: "logs.example.org", authorityFile: "/etc/ca.pem",
+                            certificate: CertificateFiles(certificateFile: "/etc/c.pem", keyFile: "/etc/c.key")))),
+                AuditForwarding(name: "plain", target: .syslog(server: "logs:6514", tls: .init())),
                 AuditForwarding(name: "lake", target: .webhook(url: "https://h/p", tokenFile: "/etc/t")),
             ]), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)),
         imageDirectory: "/srv/images",
