@@ -410,6 +410,12 @@ extension ResourceTree {
             }
         }
         builder.add("whenUnauditable", rule.whenUnauditable, default: .spool)
+        if let lockout = rule.lockout {
+            builder.add("lockout") { section in
+                section.add("failures", number: lockout.failures)
+                section.add("duration", lockout.duration, default: LoginRule.Lockout.usualDuration)
+            }
+        }
         return builder.tree
     }
 
