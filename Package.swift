@@ -205,7 +205,7 @@ let package = Package(
             "ControlPlaneTests",
             [
                 "AuditMonitor", "CloudModel", "CloudPorts", "ControlPlane", "LogDatabaseSQLite", "Notifications",
-                logging,
+                "Spool", logging,
             ]),
         tests("ConfigurationFileTests", ["ConfigurationFile", "CloudModel"]),
         .target(

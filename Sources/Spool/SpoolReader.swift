@@ -36,9 +36,7 @@ public final class SpoolReader: Sendable {
     /// The records that follow number `after`, at most `limit` of them and about `maximumBytes` of spool; nil where
     /// there are none yet. A batch never spans a gap: one that begins beyond `after + 1` shows that numbers are gone.
     ///
-    /// - Parameters:
-    ///   - after: the log database's high-water mark of the source, 0 where it knows none.
-    ///   - limit: as small as 4,000 (some 15 ms): no decision of the control plane waits long behind one batch.
+    /// - Parameter after: the log database's high-water mark of the source, 0 where it knows none.
     public func nextBatch(
         of source: String, after: UInt64, limit: Int = 4_000, maximumBytes: Int = 4 << 20
     ) throws(SpoolError) -> SpoolBatch? {
