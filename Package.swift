@@ -95,7 +95,7 @@ let package = Package(
             name: "LogDatabaseContract", dependencies: ["CloudModel", "CloudPorts"], path: "Tests/LogDatabaseContract",
             swiftSettings: settings),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
-        room("Notifications", ["CCurl", "CloudModel", "CloudPorts", crypto, logging]),
+        room("Notifications", ["CCurl", "CGateway", "CloudModel", "CloudPorts", crypto, logging]),
 
         // Spans to a collector.
         room("Telemetry", ["CloudModel", "CloudPorts", logging]),
@@ -200,12 +200,12 @@ let package = Package(
                 "SealedBooks", grdb, logging,
             ]),
         tests("TelemetryTests", ["Telemetry", "CloudModel", "CloudPorts", logging]),
-        tests("NotificationsTests", ["Notifications", "CloudModel", "CloudPorts", crypto, logging]),
+        tests("NotificationsTests", ["CTLSPeer", "Notifications", "CloudModel", "CloudPorts", crypto, logging]),
         tests(
             "ControlPlaneTests",
             [
                 "AuditMonitor", "CloudModel", "CloudPorts", "ControlPlane", "LogDatabaseSQLite", "Notifications",
-                logging,
+                "Spool", logging,
             ]),
         tests("ConfigurationFileTests", ["ConfigurationFile", "CloudModel"]),
         .target(

@@ -27,6 +27,7 @@ let package = Package(
         room("CloudPorts", ["CloudModel"]),
         room("Credentials", ["CloudModel", crypto]),
         room("Spool", ["CloudModel"]),
+        room("SpoolIngestion", ["CloudModel", "CloudPorts", "Spool", logging]),
         room("LogRecords", ["CloudModel", "CloudPorts"]),
         room("LogDatabaseSQLite", ["CloudModel", "CloudPorts", "LogRecords", grdb]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
@@ -42,7 +43,7 @@ let package = Package(
             name: "books-benchmark",
             dependencies: [
                 "Bookkeeping", "CloudModel", "CloudPorts", "LogDatabasePostgres", "LogDatabaseSQLite", "MerkleLog",
-                "PayPerUse", "PostgresFixture", "SealedBooks", "Spool", logging,
+                "PayPerUse", "PostgresFixture", "SealedBooks", "Spool", "SpoolIngestion", logging,
             ], swiftSettings: settings),
     ]
 )

@@ -138,6 +138,7 @@ extension API {
         case unused
         case servedWithoutRunning = "served-without-running"
         case inferred
+        case unwatched
     }
 
     /// What does not fit in the events of an instance's life.

@@ -11,6 +11,7 @@ extension API {
         case lateRecord = "late-record"
         case lostRecord = "lost-record"
         case misplacedEvent = "misplaced-event"
+        case unwatched
     }
 
     /// The figures of both pay-per-use agents held against each other.

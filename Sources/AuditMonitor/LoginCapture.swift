@@ -47,6 +47,36 @@ public final class LoginCapture {
         }
     }
 
+    /// Whom a request names, for who has to know before it goes on.
+    public enum Named: Hashable, Sendable {
+        case principal(String)
+        /// Nobody tries to log in: there are no credentials of the rule's kind.
+        case nobody
+        /// Servers may differ on whom it names, or it cannot be read.
+        case uncertain
+    }
+
+    /// Whether that is only known once the content is there.
+    public var isNamedByContent: Bool { if case .basicAuthorization = rule.principal { false } else { true } }
+
+    /// Reads the name alone, and changes nothing.
+    /// - Parameter content: all of it, with transfer codings taken off; empty for a rule that does not look at it.
+    public func named(in content: UnsafeRawBufferPointer) -> Named {
+        let reader = CredentialReader(tagger: tagger)
+        let presented: PresentedCredential
+        switch rule.principal {
+        case .basicAuthorization:
+            guard credential.kind == .basic else { return .nobody }
+            presented = credential
+        case .form(let field, _):
+            presented = reader.readForm(content, isWhole: true, field: field, secret: nil)
+        case .json(let field, _):
+            presented = reader.readJSON(content, isWhole: true, field: field, secret: nil)
+        }
+        guard presented.fault == nil, !requestIsEncoded || !isNamedByContent else { return .uncertain }
+        return .principal(presented.principal)
+    }
+
     /// A piece of the content, with transfer codings taken off.
     public func takeRequestBody(_ bytes: UnsafeRawBufferPointer) { request?.append(bytes) }
 
@@ -100,6 +130,8 @@ public final class LoginCapture {
         case noResponse(status: UInt16)
         /// The gateway refused the request before an instance had it.
         case refused(status: UInt16)
+        /// As well, since who tried is locked out.
+        case lockedOut(status: UInt16)
     }
 
     /// The event for the books. Texts in `context` may come as they were received: they are bounded and escaped here.
@@ -123,6 +155,7 @@ public final class LoginCapture {
         // What the gateway or the cloud could not do says nothing of who tried: an outage is no attack.
         case .refused(let status):
             return LoginVerdict(status >= 500 ? .unknown : .failure, "refused-by-gateway", status)
+        case .lockedOut(let status): return LoginVerdict(.failure, "locked-out", status)
         case .noResponse(let status): return LoginVerdict(.unknown, "no-response", status)
         case .responded(let complete):
             guard let status else { return LoginVerdict(.unknown, "no-response", 0) }

@@ -78,3 +78,49 @@ public struct LoginLockout: Sendable {
         }
     }
 }
+
+/// The lockouts of all login rules, by their settings: rules that lock out alike count together, each service for
+/// itself.
+///
+/// Bounded as each of them is: whoever changes a rule's settings again and again loses the counts of the oldest ones.
+public struct RuleLockouts: Sendable {
+    static let mostSettings = 16
+
+    private var lockouts: [(rule: LoginRule.Lockout, lockout: LoginLockout)] = []
+
+    public init() {}
+
+    package var settingsCount: Int { lockouts.count }
+
+    /// Until when a principal is kept from a service at an address; nil where it is not.
+    public func lockedUntil(
+        _ principal: String, of service: ServiceID, from address: String, under rule: LoginRule.Lockout,
+        at now: Timestamp
+    ) -> Timestamp? {
+        lockouts.first { $0.rule == rule }?.lockout.lockedUntil(Self.name(principal, service), from: address, at: now)
+    }
+
+    /// Takes what became of a login that a rule with a lockout names. What was answered by nobody, or refused before
+    /// the service had it, says nothing of who tried.
+    public mutating func take(_ event: AuditEvent, under rule: LoginRule.Lockout) {
+        guard !event.principal.isEmpty, event.forwardedAt != nil, event.outcome != .unknown else { return }
+        let index = index(of: rule)
+        let name = Self.name(event.principal, event.service)
+        if event.outcome == .success {
+            lockouts[index].lockout.succeeded(name, from: event.sourceAddress)
+        } else {
+            lockouts[index].lockout.failed(name, from: event.sourceAddress, at: event.respondedAt)
+        }
+    }
+
+    private mutating func index(of rule: LoginRule.Lockout) -> Int {
+        if let index = lockouts.firstIndex(where: { $0.rule == rule }) { return index }
+        if lockouts.count >= Self.mostSettings { lockouts.removeFirst() }
+        let settings = LoginLockout.Settings(failures: rule.failures, duration: rule.duration)
+        lockouts.append((rule, LoginLockout(settings)))
+        return lockouts.count - 1
+    }
+
+    /// A service's name is a label: it has no slash.
+    private static func name(_ principal: String, _ service: ServiceID) -> String { "\(service)/\(principal)" }
+}

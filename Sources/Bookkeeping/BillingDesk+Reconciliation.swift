@@ -52,7 +52,8 @@ extension BillingDesk {
         let owned = declared.services.compactMap { service in service.owner.map { (service.id, $0) } }
             .filter { consumer == nil || $0.1 == consumer }
         let reconciliation = try await books.reconciliation(
-            reconstruction, owners: Dictionary(owned, uniquingKeysWith: { first, _ in first }))
+            reconstruction, owners: Dictionary(owned, uniquingKeysWith: { first, _ in first }),
+            unwatched: declared.unwatchedServices)
         let all = reconciliation.instances().filter { consumer == nil || $0.owner == consumer }
         var report = ReconciliationReport(
             window: window, instances: all.map { .init(instance: $0, currency: nil) }, records: [],

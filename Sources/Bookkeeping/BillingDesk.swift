@@ -229,7 +229,8 @@ public struct BillingDesk: Sendable {
         let use = try await books.use(of: consumer, in: run.windows, reconstruction)
         let owned = declared.services.filter { $0.owner == consumer }.map { ($0.id, consumer) }
         let reconciliation = try await books.reconciliation(
-            reconstruction, owners: Dictionary(owned, uniquingKeysWith: { first, _ in first }))
+            reconstruction, owners: Dictionary(owned, uniquingKeysWith: { first, _ in first }),
+            unwatched: declared.unwatchedServices)
         return RatedMonth(
             run: run, use: use, verdict: reconciliation.verdict(for: consumer, plan: plan, use: use), events: events)
     }

@@ -55,10 +55,10 @@ struct Books {
 
     /// Holds both agents' figures against each other, for the services of `owners`.
     func reconciliation(
-        _ reconstruction: UsageReconstruction, owners: [ServiceID: ConsumerID]
+        _ reconstruction: UsageReconstruction, owners: [ServiceID: ConsumerID], unwatched: Set<ServiceID>
     ) async throws -> Reconciliation {
         var result = Reconciliation(
-            reconstruction, lastHeartbeats: heartbeats, window: window, owners: owners)
+            reconstruction, lastHeartbeats: heartbeats, window: window, owners: owners, unwatched: unwatched)
         let services = Set(reconstruction.intervals.map(\.service)).union(owners.keys)
         // Whoever rents nothing has nothing to reconcile.
         guard !services.isEmpty else { return result }

@@ -26,6 +26,11 @@ public struct CloudConfiguration: Codable, Hashable, Sendable {
         self.rebalancing = rebalancing
     }
 
+    /// Those whose instances the platform neither starts nor stops, so that no resource agent watches them.
+    public var unwatchedServices: Set<ServiceID> {
+        Set(services.lazy.filter { if case .endpoints = $0.instances { true } else { false } }.map(\.id))
+    }
+
     /// What an earlier version stored has no price plans, physical servers, or rebalancing.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)

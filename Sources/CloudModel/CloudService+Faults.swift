@@ -333,6 +333,11 @@ extension LoginRule {
                 "use the characters of RFC 9110, section 5.6.2, without colon")
         case .json(let field, _): checkField(field, &collector, "\(path).success.json.field")
         }
+        // As for administrators: NIST SP 800-63B, section 5.2.2, has no more than 100 in a row.
+        collector.check(lockout?.failures, in: 2...100, "\(path).lockout.failures")
+        if let duration = lockout?.duration {
+            collector.check(duration, in: .seconds(1)...(.hours(24)), "\(path).lockout.duration")
+        }
     }
 
     private func checkField(_ field: String, _ collector: inout FaultCollector, _ path: String) {

@@ -19,7 +19,7 @@ extension ListenerTLS {
 }
 
 extension CertificateFiles {
-    fileprivate func check(_ collector: inout FaultCollector, _ path: String) {
+    func check(_ collector: inout FaultCollector, _ path: String) {
         collector.checkAbsolutePath(certificateFile, "\(path).certificateFile")
         collector.checkAbsolutePath(keyFile, "\(path).keyFile")
     }

@@ -101,6 +101,8 @@ public struct HypervisorError: Error, Hashable, Sendable, CustomStringConvertibl
         case failed
         /// Nothing was done: this control plane's turn to act is over, or has to be prolonged first.
         case notPermitted = "not-permitted"
+        /// Nothing was done: a control plane with a later epoch has acted on it.
+        case superseded
     }
 
     public var code: Code

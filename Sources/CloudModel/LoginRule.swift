@@ -7,6 +7,24 @@ public struct LoginRule: Codable, Hashable, Sendable {
     public var success: SuccessSign
     /// What becomes of a login while its event cannot be stored in the log database.
     public var whenUnauditable: Unauditable
+    /// Who fails too often at one address is kept from the service there; nil: nobody is.
+    public var lockout: Lockout?
+
+    /// When, and for how long, a principal is locked out at the address that its failures came from.
+    public struct Lockout: Codable, Hashable, Sendable {
+        /// Failures in a row.
+        public var failures: Int
+        /// How long; a failure that is older does not count any more.
+        public var duration: TimeSpan
+
+        /// fail2ban's usual time.
+        public static let usualDuration = TimeSpan.minutes(10)
+
+        public init(failures: Int, duration: TimeSpan = Self.usualDuration) {
+            self.failures = failures
+            self.duration = duration
+        }
+    }
 
     public enum Unauditable: String, Codable, Hashable, Sendable, CaseIterable {
         /// It is served; its event waits in the gateway's durable spool.
@@ -36,13 +54,14 @@ public struct LoginRule: Codable, Hashable, Sendable {
 
     public init(
         method: String = "POST", path: String, principal: PrincipalLocation, success: SuccessSign = .status(200...399),
-        whenUnauditable: Unauditable = .spool
+        whenUnauditable: Unauditable = .spool, lockout: Lockout? = nil
     ) {
         self.method = method
         self.path = path
         self.principal = principal
         self.success = success
         self.whenUnauditable = whenUnauditable
+        self.lockout = lockout
     }
 
     /// A rule that was stored before there was a choice has the usual one.
@@ -53,6 +72,7 @@ public struct LoginRule: Codable, Hashable, Sendable {
             path: try container.decode(String.self, forKey: .path),
             principal: try container.decode(PrincipalLocation.self, forKey: .principal),
             success: try container.decode(SuccessSign.self, forKey: .success),
-            whenUnauditable: try container.decodeIfPresent(Unauditable.self, forKey: .whenUnauditable) ?? .spool)
+            whenUnauditable: try container.decodeIfPresent(Unauditable.self, forKey: .whenUnauditable) ?? .spool,
+            lockout: try container.decodeIfPresent(Lockout.self, forKey: .lockout))
     }
 }

@@ -21,6 +21,9 @@ public protocol LogDatabase: Sendable {
     /// skipped if they are the same, and kept as a conflict if they are not; a gap in the sequence is recorded.
     @discardableResult
     func ingest(_ batch: SpoolBatch) async throws(LogDatabaseError) -> IngestOutcome
+    /// How many records of a backlog are worth one batch: enough to pay for a transaction, and so few that nobody waits
+    /// long behind them.
+    var recordsOfBatch: Int { get }
     /// The sequence number up to which the source's records are stored; nil where it is unknown.
     func highWaterMark(ofSource source: String) async throws(LogDatabaseError) -> UInt64?
     /// The resource agent's heartbeat: these instances were seen running at that time.
@@ -125,6 +128,11 @@ public protocol LogDatabase: Sendable {
     func store(_ response: StoredResponse, idempotencyKey: String) async throws(LogDatabaseError)
 
     func close() async
+}
+
+extension LogDatabase {
+    /// Some 15 ms of a database that writes one transaction at a time: no decision waits longer behind a batch.
+    public var recordsOfBatch: Int { 8_000 }
 }
 
 /// All writes of one decision.

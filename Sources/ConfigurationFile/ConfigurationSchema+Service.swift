@@ -2,8 +2,7 @@ extension ConfigurationSchema {
     static let serviceSections = [
         service, route, process, limits, virtualServer, virtualDisk, placement, constraints, scaling, scalingPolicy,
         scalingBehavior, scaleUpRules, scaleDownRules, scalingLimit, scalingMetric, scalingSchedule, scalingWatch,
-        warmPool, healthCheck, httpProbe, loadBalancing, restart,
-        loginRule,
+        warmPool, healthCheck, httpProbe, loadBalancing, restart, loginRule, loginLockout,
         principal, credentialFields, success, headerSign, jsonSign, requests, instanceTLS, instanceCertificate,
         tcp, tcpSource,
     ]
@@ -344,6 +343,19 @@ extension ConfigurationSchema {
                 "What becomes of logins while the log database takes no records: they are served and wait in the "
                     + "gateway's spool, which is durable and bounded (full, `requests.whenUnmeterable` decides); or "
                     + "they are refused with 503."),
+            Field(
+                "lockout", "mapping", none,
+                "Who fails too often in a row at one address is refused there with 429, before the service hears of "
+                    + "it; without it nobody is. Such logins are read whole first: 16 KiB at most."),
+        ])
+
+    static let loginLockout = Section(
+        title: "CloudService: spec.loginRules[].lockout",
+        fields: [
+            Field(
+                "failures", "integer", required,
+                "Failures in a row that lock a principal out at the address (IPv6: the /64) that they came from."),
+            Field("duration", "duration", "10m", "For how long; a failure that is older does not count any more."),
         ])
 
     static let principal = Section(

@@ -48,6 +48,22 @@ extension ConfigurationSchema {
                 "Whether a consumer without a certificate is let in, to be known by an API key or not at all."),
         ])
 
+    static let syslogTLS = Section(
+        title: "Cloud: spec.audit.forward[].tls",
+        fields: [
+            Field(
+                "serverName", "host name or address", none,
+                "Whom the receiver's certificate has to be for; without it the host of `syslog`."),
+            Field(
+                "authorityFile", "absolute path", none,
+                "The authorities (PEM) that the certificate has to be of; without it this machine's own."),
+            Field("certificate", "mapping", none, "What the platform shows to a receiver that asks who it is."),
+        ])
+
+    static let syslogCertificate = Section(
+        title: "Cloud: spec.audit.forward[].tls.certificate",
+        fields: certificateFields(read: "Read again for each connection."))
+
     static let instanceTLS = Section(
         title: "CloudService: spec.requests.tls",
         fields: [

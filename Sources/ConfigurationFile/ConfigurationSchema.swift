@@ -92,7 +92,8 @@ package enum ConfigurationSchema {
 extension ConfigurationSchema {
     static let cloudSections =
         [cloud, gateway, accessLog, listener, listenerTLS, certificate, clientCertificates]
-        + [administration, smtp, rebalancing, channel, webhook, audit, auditForwarding, auditWebhook, logDatabase]
+        + [administration, smtp, rebalancing, channel, webhook, audit, auditForwarding, syslogTLS, syslogCertificate]
+        + [auditWebhook, logDatabase]
         + [telemetry, traces]
 
     static let cloud = Section(
@@ -191,6 +192,10 @@ extension ConfigurationSchema {
                 "syslog", "`host:port`", none,
                 "RFC 5424 over TCP, each message behind its length (RFC 6587). The receiver must close a connection "
                     + "that we have ended, as rsyslog and syslog-ng do. Either this or `webhook`."),
+            Field(
+                "tls", "mapping", none,
+                "With `syslog`: over TLS (RFC 5425, usually port 6514); the receiver has to prove who it is. `{}` "
+                    + "takes what is usual."),
             Field("webhook", "mapping", none, "HTTP POST of a JSON list of OCSF events; a status of 2xx takes them."),
             Field("batch", "integer", "500", "The most events that are sent at once."),
         ])

@@ -75,3 +75,12 @@ extension InstanceTLS {
                 .flatMap(CertificateFiles.init(reading:)))
     }
 }
+
+extension AuditForwarding.SyslogTLS {
+    init(reading section: SectionReader) {
+        self.init(
+            serverName: section.text("serverName"), authorityFile: section.text("authorityFile"),
+            certificate: section.subsection("certificate", ConfigurationSchema.syslogCertificate)
+                .flatMap(CertificateFiles.init(reading:)))
+    }
+}

@@ -71,10 +71,18 @@ struct CloudReader {
             let name = section.requiredText("name", remedy: "name the receiver: name: siem")
         else { return nil }
         let batch = section.integer("batch") ?? AuditForwarding.usualBatch
+        let tls = section.subsection("tls", ConfigurationSchema.syslogTLS)
+        if tls != nil, section.has("webhook") {
+            spec.context.fault(
+                "\(path).tls is for syslog", at: node, path: "\(path).tls",
+                remedy: "leave it out; a webhook is posted to over TLS where its URL begins with https:")
+        }
         switch (section.has("syslog"), section.has("webhook")) {
         case (true, false):
             return section.text("syslog").map {
-                AuditForwarding(name: name, target: .syslog(server: $0), batch: batch)
+                AuditForwarding(
+                    name: name,
+                    target: .syslog(server: $0, tls: tls.map(AuditForwarding.SyslogTLS.init(reading:))), batch: batch)
             }
         case (false, true):
             guard let webhook = section.subsection("webhook", ConfigurationSchema.auditWebhook),

@@ -62,7 +62,10 @@ extension ResourceTree {
         var builder = MappingBuilder()
         builder.add("name", text: forwarding.name)
         switch forwarding.target {
-        case .syslog(let server): builder.add("syslog", text: server)
+        case .syslog(let server, let tls):
+            builder.add("syslog", text: server)
+            // Also where nothing is in it: without the key there is no TLS.
+            builder.add("tls", tls.map(syslogTLS))
         case .webhook(let url, let tokenFile):
             builder.add("webhook") { webhook in
                 webhook.add("url", text: url)
@@ -106,6 +109,14 @@ extension ResourceTree {
         mapping.add("serverName", text: tls.serverName)
         mapping.add("authorityFile", text: tls.authorityFile)
         mapping.add("certificate", tls.certificate.map(certificate))
+    }
+
+    private static func syslogTLS(_ tls: AuditForwarding.SyslogTLS) -> ResourceTree {
+        var builder = MappingBuilder()
+        builder.add("serverName", text: tls.serverName)
+        builder.add("authorityFile", text: tls.authorityFile)
+        builder.add("certificate", tls.certificate.map(certificate))
+        return builder.tree
     }
 
     private static func add(_ relay: MailRelay, to smtp: inout MappingBuilder) {
@@ -420,6 +431,12 @@ extension ResourceTree {
             }
         }
         builder.add("whenUnauditable", rule.whenUnauditable, default: .spool)
+        if let lockout = rule.lockout {
+            builder.add("lockout") { section in
+                section.add("failures", number: lockout.failures)
+                section.add("duration", lockout.duration, default: LoginRule.Lockout.usualDuration)
+            }
+        }
         return builder.tree
     }
 

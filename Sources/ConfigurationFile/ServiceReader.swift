@@ -173,7 +173,17 @@ extension ServiceReader {
         guard let path, let principal else { return nil }
         return LoginRule(
             method: section.text("method") ?? "POST", path: path, principal: principal, success: success(section),
-            whenUnauditable: section.choice("whenUnauditable", LoginRule.Unauditable.self) ?? .spool)
+            whenUnauditable: section.choice("whenUnauditable", LoginRule.Unauditable.self) ?? .spool,
+            lockout: lockout(section))
+    }
+
+    private func lockout(_ rule: SectionReader) -> LoginRule.Lockout? {
+        guard let section = rule.subsection("lockout", ConfigurationSchema.loginLockout),
+            section.requiredValue("failures", remedy: "say how many failures in a row lock out: failures: 5") != nil,
+            let failures = section.integer("failures")
+        else { return nil }
+        return LoginRule.Lockout(
+            failures: failures, duration: section.duration("duration") ?? LoginRule.Lockout.usualDuration)
     }
 
     private static let principalRemedy =

@@ -1,3 +1,4 @@
+import CloudModel
 public import CloudPorts
 public import Logging
 public import Spool
@@ -7,12 +8,21 @@ import Synchronization
 ///
 /// The log database commits a source's high-water mark together with the records, and the spool keeps what is beyond
 /// it. So whatever is killed in between, the next attempt goes on where the last commit ended.
+///
+/// Where more waits than one batch holds, the next one is read while the log database stores the one before it.
 public final class SpoolIngestion: Sendable {
     private struct State {
+        /// What follows each source's last batch, where it has been read already.
+        var ahead: [String: Ahead] = [:]
         var failure: String?
         var stored: UInt64 = 0
         var conflicts: UInt64 = 0
         var missing: UInt64 = 0
+    }
+
+    private struct Ahead {
+        var mark: UInt64
+        var batch: SpoolBatch
     }
 
     private let spool: SpoolDirectory
@@ -46,7 +56,7 @@ public final class SpoolIngestion: Sendable {
             let largest = await carryAll()
             reportFaults()
             // A full batch shows that more is waiting.
-            if largest < SpoolReader.defaultLimit { try? await Task.sleep(for: Self.pause) }
+            if largest < database.recordsOfBatch { try? await Task.sleep(for: Self.pause) }
         }
     }
 
@@ -76,12 +86,15 @@ public final class SpoolIngestion: Sendable {
 
     /// How many records were carried.
     private func carryBatch(of source: String) async throws -> Int {
-        let mark = try await database.highWaterMark(ofSource: source) ?? 0
-        guard let batch = try reader.nextBatch(of: source, after: mark) else { return 0 }
-        let outcome = try await database.ingest(batch)
+        guard let batch = try await nextBatch(of: source) else { return 0 }
         let last = batch.firstSequence + UInt64(batch.records.count) - 1
+        let isBacklog = batch.records.count >= database.recordsOfBatch
+        async let following = isBacklog ? try? read(source, after: last) : nil
+        let outcome = try await database.ingest(batch)
         reader.acknowledge(source: source, upTo: last)
+        let ahead = await following.map { Ahead(mark: last, batch: $0) }
         state.withLock { state in
+            state.ahead[source] = ahead
             state.stored += UInt64(outcome.stored)
             state.conflicts += UInt64(outcome.conflicts)
             state.missing += outcome.gap
@@ -94,6 +107,19 @@ public final class SpoolIngestion: Sendable {
                 ])
         }
         return batch.records.count
+    }
+
+    /// The log database is asked for the mark each time: one that was promoted since may have less than was committed.
+    private func nextBatch(of source: String) async throws -> SpoolBatch? {
+        let ahead = state.withLock { $0.ahead.removeValue(forKey: source) }
+        let mark = try await database.highWaterMark(ofSource: source) ?? 0
+        if let ahead, ahead.mark == mark { return ahead.batch }
+        return try await read(source, after: mark)
+    }
+
+    /// On another thread than the caller's where it is called as a child.
+    private func read(_ source: String, after mark: UInt64) async throws -> SpoolBatch? {
+        try reader.nextBatch(of: source, after: mark, limit: database.recordsOfBatch)
     }
 
     private func reportFaults() {

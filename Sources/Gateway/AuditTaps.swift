@@ -10,10 +10,12 @@ final class AuditTaps {
     let observer: String
     let tagger: SecretTagger
     let spool: SpoolDirectory
+    let lockouts: GatewayLockouts
     private var taps: [Int: AuditTap] = [:]
 
-    init(observer: String, tagger: SecretTagger, spool: SpoolDirectory) {
+    init(observer: String, tagger: SecretTagger, spool: SpoolDirectory, lockouts: GatewayLockouts) {
         self.spool = spool
+        self.lockouts = lockouts
         self.observer = observer
         self.tagger = tagger
     }
@@ -29,6 +31,8 @@ final class AuditTap {
     let method: String
     let path: String
     let userAgent: String
+    /// Refused, since who tried is locked out.
+    var isLockedOut = false
     private var requestChunks: ChunkedDecoder?
     private var responseChunks: ChunkedDecoder?
 
@@ -50,6 +54,14 @@ final class AuditTap {
     func takeResponse(_ bytes: UnsafeRawBufferPointer) {
         guard capture.wantsResponseBody else { return }
         Self.pass(bytes, through: &responseChunks) { capture.takeResponseBody($0) }
+    }
+
+    /// The content of a body that is whole, with its chunk framing; nothing that comes later is different for it.
+    func content(of body: UnsafeRawBufferPointer) -> SecretBuffer {
+        var chunks = requestChunks.map { _ in ChunkedDecoder() }
+        let content = SecretBuffer(capacity: body.count)
+        Self.pass(body, through: &chunks) { content.append($0) }
+        return content
     }
 
     private static func pass(
@@ -139,12 +151,14 @@ extension EventLoop {
             sourceAddress: String(decoding: client.pointee.peerAddress, as: UTF8.self), userAgent: tap.userAgent,
             method: tap.method, path: tap.path, receivedAt: client.pointee.exchange.receivedAt,
             forwardedAt: forwardedAt == .epoch ? nil : forwardedAt, respondedAt: now)
-        let event = tap.capture.event(context, ending(client, outcome))
+        let event = tap.capture.event(context, ending(client, outcome, tap))
+        audits.lockouts.take(event, under: tap.capture.rule)
         if !spool.append(.audit(event)) { counters.add(.recordsRefused) }
     }
 
-    private func ending(_ client: Client, _ outcome: RequestOutcome) -> LoginCapture.Ending {
+    private func ending(_ client: Client, _ outcome: RequestOutcome, _ tap: AuditTap) -> LoginCapture.Ending {
         let status = client.pointee.exchange.status
+        if tap.isLockedOut { return .lockedOut(status: status) }
         if client.pointee.exchange.flags.contains(.refused) {
             let wasForwarded = client.pointee.exchange.forwardedAt != .epoch
             return wasForwarded ? .noResponse(status: status) : .refused(status: status)

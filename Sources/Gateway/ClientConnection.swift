@@ -11,6 +11,9 @@ struct ClientConnection {
         case opening
         /// Between requests, or within a head that has not wholly come. → queued, connecting, awaiting, flushing
         case idle
+        /// A login waits for the rest of its body, since whom it names has to be known first. → queued, connecting,
+        /// awaiting, flushing, free
+        case holding
         /// The request waits at the gate. → connecting, awaiting, flushing, free
         case queued
         /// A connection to the instance is being made for it. → awaiting, connecting, queued, flushing, free

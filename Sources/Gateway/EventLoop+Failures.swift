@@ -197,6 +197,7 @@ extension EventLoop {
             counters.add(.handshakeTimeouts)
             close(client)
         case .idle: idleTimedOut(client)
+        case .holding: heldTimedOut(client)
         case .queued: waitTimedOut(client)
         case .connecting: backendFailed(client, .connectTimeout)
         case .awaiting: awaitingTimedOut(client)

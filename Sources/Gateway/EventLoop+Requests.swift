@@ -27,6 +27,7 @@ extension EventLoop {
         case .free: return
         case .idle: receiveHead(client)
         case .opening: continueOpening(client)
+        case .holding: driveHeld(client)
         case .queued, .connecting, .awaiting, .responding:
             if isGone(client) {
                 consumerLeft(client)
@@ -143,6 +144,17 @@ extension EventLoop {
         client.pointee.exchange.flags.insert(.billable)
         if service.pointee.settings.hasLoginRules { beginAudit(client, service, parser, head, path) }
         guard passesQuota(client, caller), passesLimits(client, service, parser) else { return }
+        if client.pointee.exchange.flags.contains(.tapped), holdsLogin(client) { return }
+        client.pointee.input.start += headLength
+        admit(client, service, caller, parser, head)
+    }
+
+    /// A login that was held back goes on. Its key may have been revoked meanwhile.
+    func passLogin(_ client: Client, _ parser: UnsafeMutablePointer<RequestHead>, headLength: Int) {
+        let head = UnsafeRawBufferPointer(rebasing: client.pointee.input.bytes[..<headLength])
+        guard let service = client.pointee.exchange.service, let caller = identify(client, service, parser, head) else {
+            return
+        }
         client.pointee.input.start += headLength
         admit(client, service, caller, parser, head)
     }

@@ -28,7 +28,7 @@ extension EventLoop {
             case .awaiting: driveRequest(client)
             case .responding: driveResponse(client)
             case .tunnel: pumpTunnel(client)
-            case .free, .opening, .idle, .queued, .connecting, .flushing, .session, .lingering: break
+            case .free, .opening, .idle, .holding, .queued, .connecting, .flushing, .session, .lingering: break
             }
         }
     }

@@ -29,6 +29,7 @@ public final class Gateway: DataPlane {
     private let accessLog: AccessLog?
     private let traces: GatewayTraces?
     private let certificates: CertificateStore
+    private let lockouts = GatewayLockouts()
     private let control: Mutex<SnapshotCompiler>
     private let running = Mutex(Running())
 
@@ -120,7 +121,8 @@ public final class Gateway: DataPlane {
             tlsContexts: certificates.current, snapshot: snapshot,
             spool: try makeWriter(source, after: highWaterMarks[source] ?? 0),
             audits: AuditTaps(
-                observer: configuration.name, tagger: SecretTagger(key: configuration.auditTagKey), spool: spool),
+                observer: configuration.name, tagger: SecretTagger(key: configuration.auditTagKey), spool: spool,
+                lockouts: lockouts),
             reports: LoopReports(outbox: outbox, monitor: monitor, traffic: traffic),
             accessLog: accessLog.map { LoopAccessLog($0, loop: index) }, traces: try makeTraces(index),
             notes: accessLog == nil && traces == nil ? nil : try AccessNotes(connections: connections), logger: logger)

@@ -4,6 +4,7 @@ package import ScalingListener
 /// Every refusal that the gateway gives for itself.
 package enum ProblemKind: UInt8, CaseIterable, Sendable {
     case malformedRequest
+    case unreadableLogin
     case ambiguousPath
     case missingCredential
     case invalidCredential
@@ -19,6 +20,7 @@ package enum ProblemKind: UInt8, CaseIterable, Sendable {
     case misdirectedRequest
     case limitReached
     case quotaExhausted
+    case lockedOut
     case headTooLarge
     case notImplemented
     case badGateway
@@ -140,10 +142,10 @@ package struct ProblemDocument {
         case .malformedRequest, .requestTimeout, .lengthRequired, .contentTooLarge, .targetTooLong, .headTooLarge,
             .notImplemented, .overloaded, .shuttingDown, .versionNotSupported:
             true
-        case .ambiguousPath, .missingCredential, .invalidCredential, .expiredCredential, .revokedCredential,
-            .notEntitled, .noRoute, .expectationFailed, .misdirectedRequest, .limitReached, .quotaExhausted,
-            .badGateway,
-            .untrustedInstance, .noInstance, .queueFull, .queueTimeout, .unmeterable, .unauditable, .gatewayTimeout:
+        case .ambiguousPath, .unreadableLogin, .missingCredential, .invalidCredential, .expiredCredential,
+            .revokedCredential, .notEntitled, .noRoute, .expectationFailed, .misdirectedRequest, .limitReached,
+            .quotaExhausted, .lockedOut, .badGateway, .untrustedInstance, .noInstance, .queueFull, .queueTimeout,
+            .unmeterable, .unauditable, .gatewayTimeout:
             false
         }
     }
@@ -269,13 +271,28 @@ extension ProblemDocument {
         switch kind {
         case .missingCredential, .invalidCredential, .expiredCredential, .revokedCredential, .notEntitled:
             callerText(of: kind)
-        case .malformedRequest, .ambiguousPath, .noRoute, .requestTimeout, .lengthRequired, .contentTooLarge,
-            .targetTooLong, .expectationFailed, .misdirectedRequest, .limitReached, .quotaExhausted, .headTooLarge:
+        case .unreadableLogin, .lockedOut: loginText(of: kind)
+        case .malformedRequest, .ambiguousPath, .noRoute, .requestTimeout, .lengthRequired,
+            .contentTooLarge, .targetTooLong, .expectationFailed, .misdirectedRequest, .limitReached, .quotaExhausted,
+            .headTooLarge:
             requestText(of: kind)
         case .notImplemented, .badGateway, .untrustedInstance, .noInstance, .queueFull, .queueTimeout, .overloaded,
             .unmeterable, .unauditable, .shuttingDown, .gatewayTimeout, .versionNotSupported:
             serverText(of: kind)
         }
+    }
+
+    private static func loginText(of kind: ProblemKind) -> ProblemText {
+        guard kind == .lockedOut else {
+            return ProblemText(
+                status: 400, slug: "unreadable-login", title: "Login cannot be read",
+                detail: "The login does not say once and in plain form who logs in, which its rule asks for.",
+                remedy: "Name who logs in in one field, in the form that the service's login rule has.")
+        }
+        return ProblemText(
+            status: 429, slug: "locked-out", title: "Locked out",
+            detail: "Too many logins of this name have failed from this address.",
+            remedy: "Wait until the lockout is over; from other addresses the name is not locked out.")
     }
 
     private static func callerText(of kind: ProblemKind) -> ProblemText {

@@ -2,22 +2,18 @@ import CloudModel
 
 /// libvirt's form of a virtual server.
 enum DomainXML {
-    /// Our element in a definition's metadata: how a virtual server is known as ours, by a control plane that has lost
-    /// its memory as well.
-    static let namespace = "urn:cloudwright:virtual-server:1"
-    static let prefix = "cloudwright"
-
     /// The period over which processor time is shared out. The kernel's default for control groups.
     static let quotaPeriodMicroseconds = 100_000
 
-    static func written(_ definition: VirtualServerDefinition, _ facts: HypervisorFacts) -> String {
+    /// - Parameter epoch: of the control plane that defines it.
+    static func written(_ definition: VirtualServerDefinition, _ facts: HypervisorFacts, epoch: Int64?) -> String {
         let flavor = definition.flavor
         let maximumMemory = max(flavor.maximumMemory ?? flavor.memory, flavor.memory)
         let maximumCPUs = max(flavor.maximumVirtualCPUs ?? flavor.virtualCPUs, flavor.virtualCPUs)
         var children = [
             XMLNode("name", text: definition.name.rawValue),
             XMLNode("uuid", text: definition.uuid),
-            XMLNode("metadata", [identity(definition)]),
+            XMLNode("metadata", [metadata(definition, epoch).node]),
             XMLNode("memory", [("unit", "b")], text: String(maximumMemory.bytes)),
             XMLNode("currentMemory", [("unit", "b")], text: String(flavor.memory.bytes)),
             XMLNode(
@@ -48,20 +44,12 @@ enum DomainXML {
         max(1_000, millicores * quotaPeriodMicroseconds / 1_000 / max(1, virtualCPUs))
     }
 
-    private static func identity(_ definition: VirtualServerDefinition) -> XMLNode {
-        let identity = definition.identity
-        // What the adapter made itself, so that it removes nothing else.
+    private static func metadata(_ definition: VirtualServerDefinition, _ epoch: Int64?) -> DomainMetadata {
         let made = definition.disks.filter { $0.image != nil }.map(\.path)
-        let overlays = (made + (definition.seed == nil ? [] : [seedPath(definition)]))
-            .map { XMLNode("\(prefix):overlay", [("path", $0)]) }
-        let copied = definition.disks.contains { !$0.shared }
-        return XMLNode(
-            "\(prefix):instance",
-            [
-                ("xmlns:\(prefix)", namespace), ("cloud", identity.cloud), ("service", identity.service.rawValue),
-                ("instance", identity.instance.rawValue), ("incarnation", String(identity.incarnation)),
-                ("disks", copied ? "local" : "shared"),
-            ], overlays)
+        return DomainMetadata(
+            identity: definition.identity,
+            overlays: made + (definition.seed == nil ? [] : [seedPath(definition)]),
+            hasLocalDisks: definition.disks.contains { !$0.shared }, epoch: epoch)
     }
 
     static let seedSuffix = ".seed.iso"
@@ -162,26 +150,5 @@ enum DomainXML {
                 XMLNode("model", [("type", "virtio")]),
                 XMLNode("rom", [("enabled", "no")]),
             ])
-    }
-}
-
-/// Our element of a definition's metadata, read back.
-struct DomainMetadata {
-    var identity: VirtualServerIdentity
-    var overlays: [String]
-    /// A migration has to copy them.
-    var hasLocalDisks: Bool
-
-    /// Nil where it is not ours.
-    init?(_ text: String) {
-        guard let elements = XMLElements(text), let root = elements.first("instance"),
-            let cloud = root.attributes["cloud"], let service = root.attributes["service"],
-            let instance = root.attributes["instance"],
-            let incarnation = root.attributes["incarnation"].flatMap({ Int($0) })
-        else { return nil }
-        identity = VirtualServerIdentity(
-            cloud: cloud, service: ServiceID(service), instance: InstanceID(instance), incarnation: incarnation)
-        overlays = elements.all.filter { $0.path == "instance/overlay" }.compactMap { $0.attributes["path"] }
-        hasLocalDisks = root.attributes["disks"] == "local"
     }
 }

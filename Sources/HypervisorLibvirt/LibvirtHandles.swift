@@ -102,10 +102,10 @@ struct TypedParameters: ~Copyable {
 }
 
 extension ActionFence {
-    /// A call that changes something at the host, and may take long once it has been sent. Throws `notPermitted` where
-    /// nothing was sent.
-    func send<Value>(_ call: () throws(HypervisorError) -> Value) throws(HypervisorError) -> Value {
-        let value = try perform { _ throws(HypervisorError) in try call() }
+    /// A call that changes something at the host, and may take long once it has been sent; it is given the epoch that
+    /// it is sent under. Throws `notPermitted` where nothing was sent.
+    func send<Value>(_ call: (Int64?) throws(HypervisorError) -> Value) throws(HypervisorError) -> Value {
+        let value = try perform { epoch throws(HypervisorError) in try call(epoch) }
         guard let value else {
             throw HypervisorError(.notPermitted, "nothing was sent: the platform's lease does not last long enough")
         }

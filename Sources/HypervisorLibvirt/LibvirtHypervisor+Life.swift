@@ -30,7 +30,8 @@ extension LibvirtHypervisor {
                 throw HypervisorError(.unsupported, "this hypervisor has no CD drive to give a cloud-init seed by")
             }
             var isRunning = false
-            if let known = try LibvirtDomain.ifAny(definition.name, connection) {
+            let known = try LibvirtDomain.ifAny(definition.name, connection)
+            if let known {
                 guard known.uuid.lowercased() == definition.uuid.lowercased(),
                     known.metadata?.identity == definition.identity
                 else {
@@ -41,18 +42,25 @@ extension LibvirtHypervisor {
                 throw HypervisorError(
                     .conflict, "the uuid \(definition.uuid) is that of \(LibvirtDomain(owning: other).name)")
             }
-            try fence.send { () throws(HypervisorError) in
+            let make = { () throws(HypervisorError) in
                 try OverlayStorage.make(definition.disks, connection)
                 // Whoever runs reads from it.
                 if let seed = definition.seed, !isRunning {
                     try OverlayStorage.write(SeedImage.made(seed), to: DomainXML.seedPath(definition), connection)
                 }
             }
-            let text = DomainXML.written(definition, facts)
-            guard let defined = try fence.send({ virDomainDefineXML(connection, text) }) else {
-                throw .last("defining \(definition.name)")
+            if let known {
+                try known.send(fence, noting: true, make)
+            } else {
+                try fence.send { _ throws(HypervisorError) in try make() }
             }
-            virDomainFree(defined)
+            try fence.send { epoch throws(HypervisorError) in
+                let text = DomainXML.written(definition, facts, epoch: epoch)
+                guard let defined = virDomainDefineXML(connection, text) else {
+                    throw .last("defining \(definition.name)")
+                }
+                virDomainFree(defined)
+            }
         }
     }
 
@@ -66,7 +74,7 @@ extension LibvirtHypervisor {
                 return
             }
             let flags = paused ? VIR_DOMAIN_START_PAUSED.rawValue : 0
-            guard try fence.send({ virDomainCreateWithFlags(domain.handle, flags) }) == 0 else {
+            guard try domain.send(fence, noting: true, { virDomainCreateWithFlags(domain.handle, flags) }) == 0 else {
                 throw .last("starting \(server)")
             }
         }
@@ -76,7 +84,7 @@ extension LibvirtHypervisor {
         try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             guard try domain.isActive("shutting down \(server)") else { return }
-            guard try fence.send({ virDomainShutdown(domain.handle) }) == 0 else {
+            guard try domain.send(fence, { virDomainShutdown(domain.handle) }) == 0 else {
                 throw .last("shutting down \(server)")
             }
         }
@@ -93,7 +101,9 @@ extension LibvirtHypervisor {
         try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             guard try domain.state("suspending \(server)") != VIR_DOMAIN_PAUSED else { return }
-            guard try fence.send({ virDomainSuspend(domain.handle) }) == 0 else { throw .last("suspending \(server)") }
+            guard try domain.send(fence, { virDomainSuspend(domain.handle) }) == 0 else {
+                throw .last("suspending \(server)")
+            }
         }
     }
 
@@ -101,7 +111,9 @@ extension LibvirtHypervisor {
         try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             guard try domain.state("resuming \(server)") != VIR_DOMAIN_RUNNING else { return }
-            guard try fence.send({ virDomainResume(domain.handle) }) == 0 else { throw .last("resuming \(server)") }
+            guard try domain.send(fence, noting: true, { virDomainResume(domain.handle) }) == 0 else {
+                throw .last("resuming \(server)")
+            }
         }
     }
 
@@ -109,7 +121,7 @@ extension LibvirtHypervisor {
         try await call { [fence] connection, _ throws(HypervisorError) in
             let domain = try LibvirtDomain.named(server, connection)
             if try !domain.isActive("saving \(server)"), virDomainHasManagedSaveImage(domain.handle, 0) == 1 { return }
-            guard try fence.send({ virDomainManagedSave(domain.handle, 0) }) == 0 else {
+            guard try domain.send(fence, noting: true, { virDomainManagedSave(domain.handle, 0) }) == 0 else {
                 throw .last("saving \(server)")
             }
         }
@@ -123,13 +135,13 @@ extension LibvirtHypervisor {
             }
             // Disks first: were this to end in between, the definition still says what there is to remove.
             if removingDisks, let metadata = domain.metadata {
-                try fence.send { () throws(HypervisorError) in
+                try domain.send(fence) { () throws(HypervisorError) in
                     try OverlayStorage.remove(metadata.overlays, connection)
                 }
             }
             let flags = VIR_DOMAIN_UNDEFINE_MANAGED_SAVE.rawValue | VIR_DOMAIN_UNDEFINE_NVRAM.rawValue
             // A driver without firmware variables refuses the flag of theirs.
-            let isRemoved = try fence.send {
+            let isRemoved = try domain.send(fence) {
                 virDomainUndefineFlags(domain.handle, flags) == 0
                     || virDomainUndefineFlags(domain.handle, VIR_DOMAIN_UNDEFINE_MANAGED_SAVE.rawValue) == 0
             }
@@ -162,20 +174,9 @@ extension LibvirtHypervisor {
 }
 
 extension LibvirtDomain {
-    /// Nil where it is not ours.
-    var metadata: DomainMetadata? {
-        guard
-            let text = virDomainGetMetadata(
-                handle, Int32(VIR_DOMAIN_METADATA_ELEMENT.rawValue), DomainXML.namespace,
-                VIR_DOMAIN_AFFECT_CURRENT.rawValue)
-        else { return nil }
-        defer { free(text) }
-        return DomainMetadata(String(cString: text))
-    }
-
     func destroy(_ fence: any ActionFence) throws(HypervisorError) {
         guard try isActive("ending \(name)") else { return }
-        guard try fence.send({ virDomainDestroy(handle) }) == 0 else {
+        guard try send(fence, { virDomainDestroy(handle) }) == 0 else {
             let error = HypervisorError.last("ending \(name)")
             // It ended by itself meanwhile.
             if virDomainIsActive(handle) == 0 || error.code == .notFound { return }

@@ -49,7 +49,7 @@ extension LibvirtHypervisor {
     func abortMigration(_ server: VirtualServerID) async throws(HypervisorError) {
         try await call { [fence] connection, _ throws(HypervisorError) in
             guard let domain = try LibvirtDomain.ifAny(server, connection) else { return }
-            guard try fence.send({ virDomainAbortJob(domain.handle) }) == 0 else {
+            guard try domain.send(fence, { virDomainAbortJob(domain.handle) }) == 0 else {
                 let error = HypervisorError.last("aborting the migration of \(server)")
                 // There is none any more: the end has been reached.
                 if error.code == .invalidState || error.code == .notFound { return }
@@ -88,7 +88,7 @@ extension LibvirtHypervisor {
             case .postCopy:
                 try? await call { [fence] connection, _ throws(HypervisorError) in
                     let domain = try LibvirtDomain.named(server, connection)
-                    guard try fence.send({ virDomainMigrateStartPostCopy(domain.handle, 0) }) == 0 else {
+                    guard try domain.send(fence, { virDomainMigrateStartPostCopy(domain.handle, 0) }) == 0 else {
                         throw .last("switching the migration of \(server) to post-copy")
                     }
                 }
@@ -167,7 +167,7 @@ extension LibvirtDomain {
         }
         // Its end is not waited for inside the fence: once it is sent, libvirtd brings it to its end.
         try parameters.pass("migrating \(name)") { list, count throws(HypervisorError) in
-            try fence.send { virDomainMigrateToURI3(handle, destination, list, UInt32(count), flags) }
+            try send(fence, noting: true) { virDomainMigrateToURI3(handle, destination, list, UInt32(count), flags) }
         }
     }
 

@@ -19,16 +19,20 @@ extension LibvirtHypervisor {
                 throw HypervisorError(.unsupported, "this hypervisor limits no processor time")
             }
             if let count = change.virtualCPUs, count != before.virtualCPUs {
-                try fence.send { () throws(HypervisorError) in try domain.setVirtualCPUs(count, isActive: isActive) }
+                try domain.send(fence, noting: true) { () throws(HypervisorError) in
+                    try domain.setVirtualCPUs(count, isActive: isActive)
+                }
             }
             if let millicores = change.cpuMillicores {
                 let count = change.virtualCPUs ?? before.virtualCPUs
-                try fence.send { () throws(HypervisorError) in
+                try domain.send(fence, noting: true) { () throws(HypervisorError) in
                     try domain.setQuota(DomainXML.quota(millicores, virtualCPUs: count), isActive: isActive)
                 }
             }
             if let memory = change.memory, memory != before.memory {
-                try fence.send { () throws(HypervisorError) in try domain.setMemory(memory, isActive: isActive) }
+                try domain.send(fence, noting: true) { () throws(HypervisorError) in
+                    try domain.setMemory(memory, isActive: isActive)
+                }
             }
         }
     }

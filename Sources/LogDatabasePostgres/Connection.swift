@@ -87,12 +87,27 @@ final class Connection {
         }
     }
 
+    /// With arrays of numbers as its values, a `bigint[]` each: in binary, so that nobody writes or reads digits.
+    func run(_ sql: String, arrays: [[Int64]]) throws {
+        let values = arrays.map(BinaryArray.bytes)
+        let result = try values.withPointers { pointers in
+            let lengths = values.map { Int32($0.count) }
+            let formats = [Int32](repeating: 1, count: values.count)
+            let types = [Oid](repeating: BinaryArray.type, count: values.count)
+            if let name = try statement(sql, types) {
+                return PQexecPrepared(handle, name, Int32(values.count), pointers, lengths, formats, 0)
+            }
+            return PQexecParams(handle, sql, Int32(values.count), types, pointers, lengths, formats, 0)
+        }
+        try check(result, sql)
+    }
+
     /// Nil where so many are prepared already that this one is sent with its text.
-    private func statement(_ sql: String) throws -> String? {
+    private func statement(_ sql: String, _ types: [Oid] = []) throws -> String? {
         if let name = prepared[sql] { return name }
         guard prepared.count < Self.preparedLimit else { return nil }
         let name = "s\(prepared.count)"
-        try check(PQprepare(handle, name, sql, 0, nil), sql)
+        try check(PQprepare(handle, name, sql, Int32(types.count), types), sql)
         prepared[sql] = name
         return name
     }
@@ -125,18 +140,22 @@ final class Connection {
 
     // MARK: COPY
 
-    /// Sends rows in a format of COPY's.
-    func copy(_ sql: String, _ bytes: [UInt8]) throws {
+    /// Sends rows in a format of COPY's, as `body` gives them. Where it throws, none of them is stored.
+    func copy(_ sql: String, _ body: (CopyStream) throws -> Void) throws {
         guard let begun = PQexec(handle, sql) else { throw failure(nil, sql) }
         defer { PQclear(begun) }
         guard PQresultStatus(begun) == PGRES_COPY_IN else { throw failure(begun, sql) }
-        let sent = bytes.withUnsafeBytes { buffer in
-            buffer.withMemoryRebound(to: CChar.self) {
-                PQputCopyData(handle, $0.baseAddress, Int32($0.count))
-            }
+        do { try body(CopyStream(connection: self, sql: sql)) } catch {
+            if PQputCopyEnd(handle, "given up by the client") == 1 { try? endOfCopy(sql) }
+            throw error
         }
-        guard sent == 1, PQputCopyEnd(handle, nil) == 1 else { throw failure(nil, sql) }
+        guard PQputCopyEnd(handle, nil) == 1 else { throw failure(nil, sql) }
         try endOfCopy(sql)
+    }
+
+    fileprivate func send(_ bytes: UnsafeRawBufferPointer, of sql: String) throws {
+        let sent = bytes.withMemoryRebound(to: CChar.self) { PQputCopyData(handle, $0.baseAddress, Int32($0.count)) }
+        guard sent == 1 else { throw failure(nil, sql) }
     }
 
     /// Gives the rows that a COPY to the client sends to the body, a line each, in text.
@@ -191,6 +210,14 @@ final class Connection {
         while text.last?.isWhitespace == true { text.removeLast() }
         return text.isEmpty ? "the connection is lost" : text.replacing("\n", with: " ")
     }
+}
+
+/// A COPY to the server that is under way.
+struct CopyStream {
+    fileprivate let connection: Connection
+    fileprivate let sql: String
+
+    func send(_ bytes: UnsafeRawBufferPointer) throws { try connection.send(bytes, of: sql) }
 }
 
 /// Texts as C has them, NULL for nil.

@@ -56,31 +56,58 @@ struct Ingestion {
         var ids: [RequestID] = []
         ids.reserveCapacity(batch.records.count)
         for case .usage(let usage) in batch.records { ids.append(usage.requestID) }
-        return try Set(ids).count == ids.count && !Books.holdsAny(of: ids, on: connection)
+        return try Self.areDistinct(ids) && !Books.holdsAny(of: ids, on: connection)
     }
 
+    /// A loop counts its ids up, so that mostly they need not be put in a set to be told apart.
+    private static func areDistinct(_ ids: [RequestID]) -> Bool {
+        let isAscending = zip(ids, ids.dropFirst()).allSatisfy { ($0.high, $0.low) < ($1.high, $1.low) }
+        return isAscending || Set(ids).count == ids.count
+    }
+
+    /// Names and months first: while rows are copied nothing else can be asked. What is no usage record goes one by
+    /// one.
     private mutating func copyAll() throws {
-        var copy = UsageCopy(source: source, storedAt: storedAt.microseconds, capacity: batch.records.count)
-        var copied = 0
+        var rows: [UsageRow] = []
+        rows.reserveCapacity(batch.records.count)
+        var months: Set<UsageMonth?> = []
+        var latest: (from: Int64, until: Int64) = (0, 0)
         for (index, record) in batch.records.enumerated() {
             let sequence = batch.firstSequence + UInt64(index)
             guard case .usage(let usage) = record else {
                 try take(record, sequence: sequence)
                 continue
             }
-            let row = try row(usage, sequence: sequence)
-            copy.append(row)
-            count(row)
-            copied += 1
+            let completedAt = usage.completedAt.microseconds
+            if completedAt < latest.from || completedAt >= latest.until {
+                let month = UsageMonth(containing: completedAt)
+                try month?.create(on: connection)
+                months.insert(month)
+                latest = month.map { ($0.start, $0.next.start) } ?? (0, 0)
+            }
+            rows.append(try named(usage, sequence: sequence))
         }
-        guard copied > 0 else { return }
-        try copy.send(on: connection)
-        outcome.stored += copied
+        guard !rows.isEmpty else { return }
+        // Of one month: into its partition, and no row has to be routed there.
+        let table = (months.count == 1 ? months.first ?? nil : nil)?.table ?? "usage_record"
+        try connection.copy(UsageCopy.statement(into: table)) { stream in
+            var copy = UsageCopy(stream, source: source, storedAt: storedAt.microseconds)
+            for row in rows {
+                try copy.append(row)
+                count(row)
+            }
+            try copy.end()
+        }
+        outcome.stored += rows.count
     }
 
-    private mutating func row(_ usage: UsageRecord, sequence: UInt64) throws -> UsageRow {
+    private func row(_ usage: UsageRecord, sequence: UInt64) throws -> UsageRow {
         try UsageMonth(containing: usage.completedAt.microseconds)?.create(on: connection)
-        return UsageRow(
+        return try named(usage, sequence: sequence)
+    }
+
+    private func named(_ usage: UsageRecord, sequence: UInt64) throws -> UsageRow {
+        UsageRow(
             usage, sequence: sequence, consumer: try connection.names.id(of: usage.consumer.rawValue, on: connection),
             service: try connection.names.id(of: usage.service.rawValue, on: connection),
             instance: try usage.instance.map { try connection.names.id(of: $0.rawValue, on: connection) })
@@ -126,19 +153,11 @@ struct Ingestion {
 
     /// The number, or the request, is in the books already.
     private mutating func settle(_ record: SpoolRecord, sequence: UInt64, stored: SpoolRecord?) throws {
-        guard let stored else {
-            throw LogDatabaseError(.corrupted, "record \(sequence) of \(batch.source) is refused and not stored")
-        }
-        if record.isStored(as: stored) {
-            outcome.duplicates += 1
-        } else if try Books.insertConflict(
-            kind: record.kindName, id: record.requestIDText, source: batch.source, sequence: sequence,
-            stored: Document.text(stored), offered: Document.text(record), storedAt: storedAt, on: connection)
-        {
-            outcome.conflicts += 1
-        } else {
-            // The same conflict again: it is on record.
-            outcome.duplicates += 1
+        let (storedAt, connection) = (storedAt, connection)
+        try outcome.settle(record, sequence: sequence, of: batch.source, stored: stored) { conflict in
+            try Books.insertConflict(
+                kind: conflict.kind, id: conflict.id, source: conflict.source, sequence: conflict.sequence,
+                stored: conflict.stored, offered: conflict.offered, storedAt: storedAt, on: connection)
         }
     }
 }
@@ -149,7 +168,10 @@ extension UsageHour {
         guard !hours.isEmpty else { return }
         let sums = hours.values.sorted { $0.key < $1.key }
         func saturated(_ column: String) -> String {
-            "\(column) = least(usage_hour.\(column)::numeric + excluded.\(column), \(Int64.max))::bigint"
+            """
+            \(column) = CASE WHEN usage_hour.\(column) > \(Int64.max) - excluded.\(column) THEN \(Int64.max)
+                ELSE usage_hour.\(column) + excluded.\(column) END
+            """
         }
         try connection.run(
             """
@@ -163,10 +185,10 @@ extension UsageHour {
                 aborted = usage_hour.aborted + excluded.aborted, \(saturated("bytes_in")),
                 \(saturated("bytes_out")), \(saturated("busy_microseconds"))
             """,
-            [
+            arrays: [
                 sums.map(\.key.hour), sums.map(\.key.consumer), sums.map(\.key.service), sums.map(\.key.instance),
                 sums.map(\.requests), sums.map(\.rejected), sums.map(\.failed), sums.map(\.aborted),
                 sums.map(\.bytesIn), sums.map(\.bytesOut), sums.map(\.busyMicroseconds),
-            ].map { SQLNumbers($0) })
+            ])
     }
 }

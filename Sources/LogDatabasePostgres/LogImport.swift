@@ -39,7 +39,9 @@ package final class LogImport: Sendable {
             }
             var bytes: [UInt8] = []
             for row in rows { CopyLine.append(row, of: table, to: &bytes) }
-            try connection.copy("COPY \(table.name) (\(Self.columns(of: table))) FROM STDIN", bytes)
+            try connection.copy("COPY \(table.name) (\(Self.columns(of: table))) FROM STDIN") { stream in
+                try bytes.withUnsafeBytes { try stream.send($0) }
+            }
         }
     }
 

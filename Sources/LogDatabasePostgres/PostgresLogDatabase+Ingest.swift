@@ -3,6 +3,10 @@ public import CloudPorts
 import LogRecords
 
 extension PostgresLogDatabase {
+    /// Decisions are stored over another connection and under other locks: a batch keeps none of them waiting. The more
+    /// records, the fewer commits and hourly sums for each; a batch and the one that is read ahead are some 15 MB.
+    public var recordsOfBatch: Int { 32_000 }
+
     /// Exactly once: the high-water mark is committed together with the records. A record whose number lies in a gap
     /// that was recorded before is new, and is stored; the gap stays on record.
     @discardableResult

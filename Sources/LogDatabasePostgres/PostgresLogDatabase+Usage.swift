@@ -153,18 +153,7 @@ extension PostgresLogDatabase {
     public func recordGaps(
         from: Timestamp, until: Timestamp, limit: Int
     ) async throws(LogDatabaseError) -> [RecordGap] {
-        let sql = """
-            SELECT * FROM (
-                SELECT source.name AS source_name, coalesce(since, record_gap.stored_at) AS gap_begin,
-                    coalesce(until, record_gap.stored_at) AS gap_end, record_gap.position AS position,
-                    records - CASE record_gap.kind WHEN 'lost' THEN 0 ELSE
-                        (SELECT count(*) FROM usage_record AS usage WHERE usage.source = record_gap.source
-                            AND usage.sequence BETWEEN first_sequence AND last_sequence)
-                        + (SELECT count(*) FROM audit_event AS audit WHERE audit.source = record_gap.source
-                            AND audit.sequence BETWEEN first_sequence AND last_sequence) END AS missing
-                FROM record_gap JOIN source ON source.id = record_gap.source
-            ) AS gap WHERE missing > 0 AND gap_end >= $1 AND gap_begin < $2 ORDER BY position LIMIT $3
-            """
+        let sql = RecordGapQuery.sql { "$\($0)" }
         return try await read("reading gaps") { connection in
             try connection.run(sql, from, until, max(0, limit)).map { row in
                 RecordGap(

@@ -133,24 +133,13 @@ extension SQLiteLogDatabase {
     public func recordGaps(
         from: Timestamp, until: Timestamp, limit: Int
     ) async throws(LogDatabaseError) -> [RecordGap] {
-        let sql = """
-            SELECT * FROM (
-                SELECT source.name AS source_name, coalesce(since, record_gap.stored_at) AS begin,
-                    coalesce(until, record_gap.stored_at) AS end, record_gap.position AS position,
-                    records - CASE record_gap.kind WHEN 'lost' THEN 0 ELSE
-                        (SELECT count(*) FROM usage_record AS usage WHERE usage.source = record_gap.source
-                            AND usage.sequence BETWEEN first_sequence AND last_sequence)
-                        + (SELECT count(*) FROM audit_event AS audit WHERE audit.source = record_gap.source
-                            AND audit.sequence BETWEEN first_sequence AND last_sequence) END AS missing
-                FROM record_gap JOIN source ON source.id = record_gap.source
-            ) WHERE missing > 0 AND end >= ? AND begin < ? ORDER BY position LIMIT ?
-            """
+        let sql = RecordGapQuery.sql { "?\($0)" }
         return try await read("reading gaps") { database in
             let arguments: StatementArguments = [from.microseconds, until.microseconds, max(0, limit)]
             return try Row.fetchAll(database, sql: sql, arguments: arguments).map { row in
                 RecordGap(
-                    source: row.text("source_name"), missing: row["missing"], since: row.time("begin"),
-                    until: row.time("end"))
+                    source: row.text("source_name"), missing: row["missing"], since: row.time("gap_begin"),
+                    until: row.time("gap_end"))
             }
         }
     }

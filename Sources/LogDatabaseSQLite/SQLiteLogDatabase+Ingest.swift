@@ -192,19 +192,11 @@ struct Ingestion {
 
     /// The number, or the request, is in the books already.
     private mutating func settle(_ record: SpoolRecord, sequence: UInt64, stored: SpoolRecord?) throws {
-        guard let stored else {
-            throw LogDatabaseError(.corrupted, "record \(sequence) of \(batch.source) is refused and not stored")
-        }
-        if record.isStored(as: stored) {
-            outcome.duplicates += 1
-        } else if try Books.insertConflict(
-            kind: record.kindName, id: record.requestIDText, source: batch.source, sequence: sequence,
-            stored: Document.text(stored), offered: Document.text(record), storedAt: storedAt, in: database)
-        {
-            outcome.conflicts += 1
-        } else {
-            // The same conflict again: it is on record.
-            outcome.duplicates += 1
+        let (storedAt, database) = (storedAt, database)
+        try outcome.settle(record, sequence: sequence, of: batch.source, stored: stored) { conflict in
+            try Books.insertConflict(
+                kind: conflict.kind, id: conflict.id, source: conflict.source, sequence: conflict.sequence,
+                stored: conflict.stored, offered: conflict.offered, storedAt: storedAt, in: database)
         }
     }
 }

@@ -16,6 +16,7 @@ public struct Reconciliation: Sendable {
     let lastHeartbeats: [InstanceID: Timestamp]
     let lives: [InstanceKey: [UsageInterval]]
     private let owners: [ServiceID: ConsumerID]
+    private let unwatched: Set<ServiceID>
     private var sums: [InstanceKey: MonitoredUsage] = [:]
     private var asked: Set<Question> = []
     private var answers: [InstanceKey: [InstanceActivity]] = [:]
@@ -42,11 +43,14 @@ public struct Reconciliation: Sendable {
         }
     }
 
-    /// - Parameter owners: who rents which service: who pays for an instance of which there are requests alone.
+    /// - Parameters:
+    ///   - owners: who rents which service: who pays for an instance of which there are requests alone.
+    ///   - unwatched: services whose instances no resource agent watches. One that was watched once still has a life.
     public init(
         _ reconstruction: UsageReconstruction, lastHeartbeats: [InstanceID: Timestamp], window: BillingWindow,
-        owners: [ServiceID: ConsumerID]
+        owners: [ServiceID: ConsumerID], unwatched: Set<ServiceID>
     ) {
+        self.unwatched = unwatched
         self.reconstruction = reconstruction
         self.lastHeartbeats = lastHeartbeats
         self.window = window
@@ -71,6 +75,7 @@ public struct Reconciliation: Sendable {
         sum.aborted = sum.aborted.addingClamped(usage.aborted)
         sum.busyMicroseconds = sum.busyMicroseconds.addingClamped(usage.busyMicroseconds)
         sums[key] = sum
+        guard isWatched(key) else { return }
         let start = usage.periodStart ?? window.start
         let hour = usage.periodStart == nil ? window.end : start + .hours(1)
         guard let part = window.intersection(start, hour) else { return }
@@ -82,6 +87,8 @@ public struct Reconciliation: Sendable {
             }
         }
     }
+
+    private func isWatched(_ key: InstanceKey) -> Bool { lives[key] != nil || !unwatched.contains(key.service) }
 
     private mutating func leaveUnasked(_ key: InstanceKey, _ gap: BillingWindow, requests: Int64) {
         var difference =
@@ -148,6 +155,7 @@ public struct Reconciliation: Sendable {
                         service: key.service, instance: key.instance, cause: cause, window: window, count: count))
             }
             if let sum, sum.aborted > 0 { note(.abortedStream, sum.aborted) }
+            if let sum, !isWatched(key) { note(.unwatched, sum.requests) }
             if sum == nil, running > 0, served.contains(key.service) { note(.bypass, 0) }
             return ReconciledInstance(
                 owner: life.last?.owner ?? owners[key.service], service: key.service, instance: key.instance,

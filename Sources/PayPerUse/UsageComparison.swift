@@ -56,6 +56,9 @@ public struct UsageComparison: Codable, Hashable, Sendable {
         case servedWithoutRunning = "served-without-running"
         /// Its running time rests on a stop that was concluded.
         case inferred
+        /// No resource agent watches it: it has an address that the platform neither starts nor stops. Its requests are
+        /// all that is known of it, and nothing contradicts them.
+        case unwatched
     }
 
     public init(
@@ -73,7 +76,10 @@ public struct UsageComparison: Codable, Hashable, Sendable {
 
     /// Puts sums of the same time and periods beside each other, in order of service, instance and period. `held` must
     /// be grouped by instance; requests that reached no instance are left out.
-    public static func compare(held: [ResourceUsage], monitored: [MonitoredUsage]) -> [UsageComparison] {
+    /// - Parameter unwatched: services whose instances no resource agent watches.
+    public static func compare(
+        held: [ResourceUsage], monitored: [MonitoredUsage], unwatched: Set<ServiceID>
+    ) -> [UsageComparison] {
         var rows: [Key: UsageComparison] = [:]
         var inferred: Set<Key> = []
         for usage in held {
@@ -90,13 +96,14 @@ public struct UsageComparison: Codable, Hashable, Sendable {
         }
         return rows.keys.sorted().compactMap { key in
             guard var row = rows[key] else { return nil }
-            row.finding = finding(of: row, isInferred: inferred.contains(key))
+            row.finding = finding(
+                of: row, isInferred: inferred.contains(key), isWatched: !unwatched.contains(row.service))
             return row
         }
     }
 
-    private static func finding(of row: UsageComparison, isInferred: Bool) -> Finding {
-        if row.requests > 0, row.runningMicroseconds == 0 { return .servedWithoutRunning }
+    private static func finding(of row: UsageComparison, isInferred: Bool, isWatched: Bool) -> Finding {
+        if row.requests > 0, row.runningMicroseconds == 0 { return isWatched ? .servedWithoutRunning : .unwatched }
         if isInferred { return .inferred }
         return row.requests == 0 ? .unused : .consistent
     }

@@ -37,6 +37,9 @@ public struct UsageDifference: Codable, Hashable, Sendable {
         case lostRecord = "lost-record"
         /// An event that lies outside the instance's life, as the other events tell it, and is not counted.
         case misplacedEvent = "misplaced-event"
+        /// It answered requests and no resource agent watches it: it has an address that the platform neither starts
+        /// nor stops. There is no time to bill, and none is missing.
+        case unwatched
     }
 
     public init(

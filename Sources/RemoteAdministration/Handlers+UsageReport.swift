@@ -18,12 +18,14 @@ extension Handlers {
             throw API.Problem.invalid("\(error).")
         }
         let monitored = try await monitoredUsage(query, requests, held)
+        let unwatched = await administration.configuration().unwatchedServices
         return .json(
             API.UsageReport(
                 from: query.from.map(Moment.init), until: query.until.map(Moment.init),
                 periodSeconds: query.period.map { $0.microseconds / 1_000_000 },
                 resourceAgent: held.map(API.InstanceUsage.init), monitoringAgent: requests.map(API.RequestUsage.init),
-                sideBySide: UsageComparison.compare(held: held, monitored: monitored).map(API.UsageComparison.init),
+                sideBySide: UsageComparison.compare(held: held, monitored: monitored, unwatched: unwatched)
+                    .map(API.UsageComparison.init),
                 anomalies: reconstruction.anomalies.map(API.UsageAnomaly.init)))
     }
 

@@ -33,16 +33,12 @@ public final class SpoolReader: Sendable {
     /// The sources that have segments, sorted.
     public var sources: [String] { directory.sources }
 
-    public static let defaultLimit = 8_000
-
     /// The records that follow number `after`, at most `limit` of them and about `maximumBytes` of spool; nil where
     /// there are none yet. A batch never spans a gap: one that begins beyond `after + 1` shows that numbers are gone.
     ///
-    /// - Parameters:
-    ///   - after: the log database's high-water mark of the source, 0 where it knows none.
-    ///   - limit: as small as 8,000 (some 15 ms): no decision of the control plane waits long behind one batch.
+    /// - Parameter after: the log database's high-water mark of the source, 0 where it knows none.
     public func nextBatch(
-        of source: String, after: UInt64, limit: Int = SpoolReader.defaultLimit, maximumBytes: Int = 4 << 20
+        of source: String, after: UInt64, limit: Int = 8_000, maximumBytes: Int = 4 << 20
     ) throws(SpoolError) -> SpoolBatch? {
         guard let spool = directory.existingSource(source), limit > 0 else { return nil }
         let outcome = cursors.withLock { cursors -> Result<SpoolBatch?, SpoolError> in

@@ -17,11 +17,11 @@ struct AuditForwarders: Sendable {
             case .webhook(let url, let tokenFile):
                 format = .ocsf
                 receiver = WebhookReceiver(url: url, tokenFile: tokenFile)
-            case .syslog(let server):
+            case .syslog(let server, let tls):
                 format = .syslog
                 // The configuration was checked.
                 guard let (host, port) = AuditForwarding.server(server) else { return nil }
-                receiver = SyslogReceiver(host: host, port: port)
+                receiver = SyslogReceiver(host: host, port: port, tls: tls)
             }
             return AuditForwarder(
                 database: database, name: forwarding.name, batch: forwarding.batch, format: format,

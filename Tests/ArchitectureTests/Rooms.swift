@@ -101,9 +101,10 @@ enum House {
                 "Synchronization",
             ]),
         Room("CCurl", .shim),
+        // Syslog over TLS goes through OpenSSL as the gateway has set it up.
         Room(
             "Notifications", .outer,
-            ["CCurl", "CloudModel", "CloudPorts", "Crypto", "Foundation", "Logging", "Synchronization"]),
+            ["CCurl", "CGateway", "CloudModel", "CloudPorts", "Crypto", "Foundation", "Logging", "Synchronization"]),
         // Spans to an OpenTelemetry collector.
         Room(
             "Telemetry", .outer,
@@ -239,6 +240,7 @@ enum House {
         "CloudController": ["PayPerUse"],
         "ControlPlane": ["LogDatabaseSQLite", "Notifications"],
         "Gateway": ["CTLSPeer"],
+        "Notifications": ["CTLSPeer"],
         "LogDatabasePostgres": ["LogDatabaseContract", "PostgresFixture"],
         "LogDatabaseSQLite": ["LogDatabaseContract"],
         "SealedBooks": ["GRDB", "LogDatabaseContract", "LogDatabaseSQLite"],

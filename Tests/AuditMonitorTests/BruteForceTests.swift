@@ -130,6 +130,56 @@ private func opened(_ changes: [BruteForceDetector.Change]) -> [BruteForceDetect
     }
 }
 
+@Suite struct RuleLockoutsTests {
+    private let rule = LoginRule.Lockout(failures: 2, duration: .seconds(60))
+
+    private func attempt(
+        _ principal: String, at service: ServiceID, _ outcome: AuditEvent.Outcome, isForwarded: Bool = true
+    ) -> AuditEvent {
+        var event = login(1, principal, from: "192.0.2.1")
+        event.service = service
+        event.outcome = outcome
+        event.forwardedAt = isForwarded ? event.receivedAt : nil
+        event.respondedAt = start
+        return event
+    }
+
+    @Test func servicesAndRulesAreApart() {
+        var lockouts = RuleLockouts()
+        func isLocked(_ principal: String, _ service: ServiceID, _ rule: LoginRule.Lockout) -> Bool {
+            lockouts.lockedUntil(principal, of: service, from: "192.0.2.1", under: rule, at: start) != nil
+        }
+        for _ in 0..<2 { lockouts.take(attempt("ada", at: "shop", .failure), under: rule) }
+        #expect(isLocked("ada", "shop", rule))
+        #expect(!isLocked("ada", "bank", rule) && !isLocked("bob", "shop", rule))
+        #expect(!isLocked("ada", "shop", .init(failures: 2, duration: .seconds(61))))
+        lockouts.take(attempt("ada", at: "shop", .success), under: rule)
+        #expect(!isLocked("ada", "shop", rule))
+    }
+
+    /// An outage, or a refusal of the gateway's own, says nothing of who tried.
+    @Test func onlyWhatTheServiceAnsweredCounts() {
+        var lockouts = RuleLockouts()
+        for _ in 0..<9 {
+            lockouts.take(attempt("ada", at: "shop", .unknown), under: rule)
+            lockouts.take(attempt("ada", at: "shop", .failure, isForwarded: false), under: rule)
+            lockouts.take(attempt("", at: "shop", .failure), under: rule)
+        }
+        for name in ["ada", ""] {
+            #expect(lockouts.lockedUntil(name, of: "shop", from: "192.0.2.1", under: rule, at: start) == nil)
+        }
+    }
+
+    @Test func settingsAreBounded() {
+        var lockouts = RuleLockouts()
+        for failures in 2..<60 {
+            lockouts.take(
+                attempt("ada", at: "shop", .failure), under: .init(failures: failures, duration: .seconds(60)))
+        }
+        #expect(lockouts.settingsCount == 16)
+    }
+}
+
 @Suite struct AuditExportTests {
     private var event: AuditEvent {
         var event = login(1, "eve|=\\\"]\n名", from: "192.0.2.7")

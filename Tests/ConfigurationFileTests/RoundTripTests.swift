@@ -27,7 +27,15 @@ enum Full {
             alarmFailures: 3, alarmWindow: .seconds(30), lockoutFailures: 4, lockoutDuration: .minutes(5),
             report: .weekly,
             forward: [
-                AuditForwarding(name: "siem", target: .syslog(server: "[2001:db8::1]:601"), batch: 7),
+                AuditForwarding(name: "siem", target: .syslog(server: "[2001:db8::1]:601", tls: nil), batch: 7),
+                AuditForwarding(
+                    name: "vault",
+                    target: .syslog(
+                        server: "logs:6514",
+                        tls: .init(
+                            serverName: "logs.example.org", authorityFile: "/etc/ca.pem",
+                            certificate: CertificateFiles(certificateFile: "/etc/c.pem", keyFile: "/etc/c.key")))),
+                AuditForwarding(name: "plain", target: .syslog(server: "logs:6514", tls: .init())),
                 AuditForwarding(name: "lake", target: .webhook(url: "https://h/p", tokenFile: "/etc/t")),
             ]), logDatabase: .postgres(connectionFile: "/etc/pg", lease: .seconds(20)),
         imageDirectory: "/srv/images",
@@ -82,7 +90,7 @@ enum Full {
         loginRules: [
             LoginRule(
                 method: "PUT", path: "/a/1", principal: .basicAuthorization, success: .status(201...204),
-                whenUnauditable: .refuse),
+                whenUnauditable: .refuse, lockout: .init(failures: 4, duration: .minutes(3))),
             LoginRule(
                 path: "/a/2", principal: .form(field: "u", secret: "p"), success: .header(name: "x-ok", value: "1")),
             LoginRule(
@@ -309,11 +317,13 @@ enum Full {
     }
 
     /// Of a section that is in no plain document: the value is read beside one that has it.
-    private static func beside(_ section: String, _ value: String, _ end: String) -> (String) -> String {
+    private static func beside(
+        _ section: String, _ value: String, _ end: String, at place: String = "spec: {}"
+    ) -> (String) -> String {
         { text in
             let with = try? Sample.parse(
-                text.replacingOccurrences(of: "spec: {}", with: "\(section), \(value)\(end)"))
-            let without = try? Sample.parse(text.replacingOccurrences(of: "spec: {}", with: section + end))
+                text.replacingOccurrences(of: place, with: "\(section), \(value)\(end)"))
+            let without = try? Sample.parse(text.replacingOccurrences(of: place, with: section + end))
             return with == without ? text : ""
         }
     }
@@ -393,6 +403,9 @@ enum Full {
         case "CloudService: spec.healthCheck": return replace("{http: {path: /}}", "{\(value), http: {path: /}}")
         case "CloudService: spec.healthCheck.http": return replace("{http: {path: /}}", "{http: {path: /, \(value)}}")
         case "CloudService: spec.loginRules[]": return replace("[{path: /l,", "[{\(value), path: /l,")
+        case "CloudService: spec.loginRules[].lockout":
+            let rule = "principal: basic, lockout: {failures: 3"
+            return beside(rule, value, "}}", at: "principal: basic}")
         case "CloudService: spec.loginRules[].success":
             return replace("principal: basic}", "principal: basic, success: {\(value)}}")
         case "CloudConsumer: spec.credentials[]", "CloudConsumer: spec.budget": return { $0 }

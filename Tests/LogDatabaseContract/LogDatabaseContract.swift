@@ -23,6 +23,7 @@ public struct LogDatabaseContract: Sendable, CustomStringConvertible {
     public static let all: [LogDatabaseContract] =
         controlChecks + eventChecks + ingestChecks + usageChecks + lifecycleChecks + auditChecks + outboxChecks
         + sealChecks + usageEventChecks + administrationChecks + billChecks
+        + concurrencyChecks
 }
 
 /// A promise of the port that was not kept.

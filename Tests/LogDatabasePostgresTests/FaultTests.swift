@@ -55,16 +55,6 @@ struct FaultTests {
         #expect(try await sql("SELECT count(*) FROM cloudwright_schema", settings) == "1")
     }
 
-    @Test func aClosedDatabaseRefusesAndIsClosedOnce() async throws {
-        let database = try await PostgresLogDatabase.open(settings())
-        for _ in 0..<2 {
-            await database.close()
-            let refusal = await #expect(throws: LogDatabaseError.self) { try await database.lastEventPosition() }
-            #expect(refusal?.code == .unavailable)
-            await #expect(throws: LogDatabaseError.self) { try await database.setSetting("a", to: "b") }
-        }
-    }
-
     @Test func theBooksAreAppendOnly() async throws {
         let settings = try await settings()
         let database = try await PostgresLogDatabase.open(settings)
@@ -145,34 +135,6 @@ struct FaultTests {
 struct ConcurrencyTests {
     private func open() async throws -> PostgresLogDatabase {
         try await PostgresLogDatabase.open(PostgresConnectionSettings(try await SharedPostgres.database()))
-    }
-
-    /// Readers see whole batches only.
-    @Test func readersSeeWholeBatchesWhileRecordsAreStored() async throws {
-        let database = try await open()
-        let batches: UInt64 = 40
-        let size: UInt64 = 100
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                for batch in 0..<batches {
-                    try await database.ingest(Samples.usageBatch((batch * size + 1)...((batch + 1) * size)))
-                }
-            }
-            for _ in 0..<3 {
-                group.addTask {
-                    var last: Int64 = 0
-                    while last < Int64(batches * size) {
-                        let total = try await database.requestUsage(UsageQuery()).reduce(0) { $0 + $1.requests }
-                        #expect(total % Int64(size) == 0)
-                        #expect(total >= last)
-                        last = total
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
-        #expect(try await database.highWaterMark(ofSource: "gateway-1/0") == batches * size)
-        await database.close()
     }
 
     /// Two platforms' spools at once, with the same names: every record once.

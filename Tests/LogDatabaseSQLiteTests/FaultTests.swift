@@ -50,17 +50,6 @@ import Testing
         await database.close()
     }
 
-    @Test func aClosedDatabaseRefusesAndIsClosedOnce() async throws {
-        let database = try DatabaseFile().open()
-        _ = try await database.lastEventPosition()
-        for _ in 0..<2 {
-            await database.close()
-            let refusal = await #expect(throws: LogDatabaseError.self) { try await database.lastEventPosition() }
-            #expect(refusal?.code == .unavailable)
-            await #expect(throws: LogDatabaseError.self) { try await database.setSetting("a", to: "b") }
-        }
-    }
-
     @Test func aDatabaseThatAnotherProcessHoldsIsUnavailable() async throws {
         let file = try DatabaseFile()
         let database = try file.open()
@@ -119,72 +108,6 @@ import Testing
         }
         #expect(refusal?.code == .corrupted)
         #expect(try await database.highWaterMark(ofSource: "gateway-1/0") == 10)
-        await database.close()
-    }
-
-    @Test func aClosedDatabaseIsUnavailable() async throws {
-        let file = try DatabaseFile()
-        let database = try file.open()
-        await database.close()
-        let refusal = await #expect(throws: LogDatabaseError.self) { try await database.setSetting("a", to: "b") }
-        #expect(refusal?.code == .unavailable)
-    }
-}
-
-@Suite struct ConcurrencyTests {
-    /// Readers see whole batches only, and never wait for the writer.
-    @Test func readersSeeWholeBatchesWhileRecordsAreStored() async throws {
-        let file = try DatabaseFile()
-        let database = try file.open()
-        let batches: UInt64 = 60
-        let size: UInt64 = 100
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask {
-                for batch in 0..<batches {
-                    try await database.ingest(Samples.usageBatch((batch * size + 1)...((batch + 1) * size)))
-                }
-            }
-            for _ in 0..<3 {
-                group.addTask {
-                    var last: Int64 = 0
-                    while last < Int64(batches * size) {
-                        let total = try await database.requestUsage(UsageQuery()).reduce(0) { $0 + $1.requests }
-                        #expect(total % Int64(size) == 0)
-                        #expect(total >= last)
-                        last = total
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
-        #expect(try await database.highWaterMark(ofSource: "gateway-1/0") == batches * size)
-        await database.close()
-    }
-
-    /// Two loops' spools at once, with the same names: every record once.
-    @Test func sourcesAreStoredAtTheSameTime() async throws {
-        let file = try DatabaseFile()
-        let database = try file.open()
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for source in UInt64(0)..<4 {
-                group.addTask {
-                    for first in stride(from: UInt64(1), to: 500, by: 50) {
-                        let records = (first..<(first + 50)).map { number in
-                            SpoolRecord.usage(
-                                Samples.usage(source << 32 | number, instance: InstanceID("shop-\(number)")))
-                        }
-                        let batch = Samples.batch(first, records, source: "gateway-1/\(source)")
-                        let outcome = try await database.ingest(batch)
-                        #expect(outcome.stored == 50)
-                        #expect(try await database.ingest(batch).duplicates == 50)
-                    }
-                }
-            }
-            try await group.waitForAll()
-        }
-        let sums = try await database.requestUsage(UsageQuery())
-        #expect(sums.count == 500)
-        #expect(sums.allSatisfy { $0.requests == 4 })
         await database.close()
     }
 }

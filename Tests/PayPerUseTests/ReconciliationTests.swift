@@ -17,12 +17,12 @@ private func event(
 /// Requests of one instance, each from and to a second.
 private func reconciled(
     _ events: [LifecycleEvent], heartbeats: [InstanceID: Int64] = [:], requests: [(Int64, Int64)] = [],
-    aborted: Int64 = 0, instance: InstanceID = "shop-1"
+    aborted: Int64 = 0, instance: InstanceID = "shop-1", unwatched: Set<ServiceID> = []
 ) -> Reconciliation {
     let beats = heartbeats.mapValues(second)
     var result = Reconciliation(
         UsageReconstruction(events, lastHeartbeats: beats, lease: .seconds(60), now: window.end),
-        lastHeartbeats: beats, window: window, owners: ["shop": "acme"])
+        lastHeartbeats: beats, window: window, owners: ["shop": "acme"], unwatched: unwatched)
     for (_, end) in requests {
         let hour = second(end - end % 3_600)
         result.takeHour(
@@ -51,6 +51,17 @@ private let life = [event(.start, 1_000), event(.stop, 2_000)]
     @Test func whatFitsIsSettled() {
         #expect(
             found(reconciled(life, heartbeats: ["shop-1": 1_999], requests: [(1_000, 1_001), (1_990, 1_999)])).isEmpty)
+    }
+
+    @Test func whatNoAgentWatchesIsSaidToBeSo() {
+        let requests: [(Int64, Int64)] = [(998, 999), (9_000, 9_100)]
+        let result = reconciled([], requests: requests, unwatched: ["shop"])
+        #expect(result.questions.isEmpty, "there is no life that they could be outside of")
+        #expect(found(result) == ["unwatched 0"])
+        #expect(result.instances().flatMap(\.differences).map(\.count) == [2])
+        // One that ran once, before the service was given addresses, has a life.
+        #expect(found(reconciled(life, requests: [(998, 999)], unwatched: ["shop"])) == ["outside-lifetime 1"])
+        #expect(found(reconciled([], requests: [(998, 999)], unwatched: ["other"])) == ["outside-lifetime 1"])
     }
 
     @Test func requestsBesideALifeAreAMatterOfClocks() {

@@ -182,12 +182,17 @@ private func interval(
         // Two consumers used instance c.
         let rows = UsageComparison.compare(
             held: [held("c", 100), held("b", 100), held("d", 100, isInferred: true)],
-            monitored: [monitored("c", 3), monitored("c", 4), monitored("a", 1), monitored(nil, 9), monitored("d", 1)])
+            monitored: [monitored("c", 3), monitored("c", 4), monitored("a", 1), monitored(nil, 9), monitored("d", 1)],
+            unwatched: [])
         #expect(rows.map(\.instance) == ["a", "b", "c", "d"])
         #expect(rows.map(\.finding) == [.servedWithoutRunning, .unused, .consistent, .inferred])
         #expect(rows.map(\.requests) == [1, 0, 7, 1])
         #expect(rows.map(\.busyMicroseconds) == [5, 0, 35, 5])
         #expect(rows.map(\.runningMicroseconds) == [0, 100, 100, 100])
         #expect(rows.allSatisfy { $0.periodStart == .epoch })
+        // Addresses that nobody here starts or stops: no start of theirs was lost.
+        let unwatched = UsageComparison.compare(
+            held: [held("b", 100)], monitored: [monitored("a", 1), monitored("b", 1)], unwatched: ["shop"])
+        #expect(unwatched.map(\.finding) == [.unwatched, .consistent])
     }
 }

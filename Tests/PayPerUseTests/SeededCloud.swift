@@ -165,7 +165,7 @@ struct SeededBooks {
     func reconciliation() -> Reconciliation {
         var result = Reconciliation(
             reconstruction, lastHeartbeats: heartbeats, window: SeededCloud.window,
-            owners: ["s1": SeededCloud.owner, "s2": SeededCloud.owner])
+            owners: ["s1": SeededCloud.owner, "s2": SeededCloud.owner], unwatched: [])
         for record in records { result.takeHour(Self.sum(record)) }
         for question in result.questions {
             let found = records.filter {

@@ -269,7 +269,8 @@ public final class PostgresServer: Sendable {
 /// One server for all tests of a process that need no more than a database of their own.
 public enum SharedPostgres {
     private static let server = Task {
-        let server = try await PostgresServer.make()
+        // Tests run side by side, each with a database of its own and five connections to it.
+        let server = try await PostgresServer.make(settings: ["max_connections = 500"])
         try await server.start()
         return server
     }

@@ -122,10 +122,12 @@ export const texts = {
   "finding.unused": "unused",
   "finding.served-without-running": "served without running",
   "finding.inferred": "stop concluded",
+  "finding.unwatched": "not watched",
   "findingWhat.consistent": "It ran, and it served.",
   "findingWhat.unused": "It ran, and nobody used it.",
   "findingWhat.served-without-running": "Requests were served while no start was seen: a lifecycle event was lost.",
   "findingWhat.inferred": "The stop was not seen; it was concluded from the last heartbeat.",
+  "findingWhat.unwatched": "An address that the platform neither starts nor stops: no resource agent watches it.",
   "anomaly.lost-start": "the start was lost",
   "anomaly.lost-stop": "the stop was lost",
   "anomaly.corrected": "corrected later",
@@ -210,4 +212,5 @@ export const texts = {
   "cause.late-record": "A record came late",
   "cause.lost-record": "Records were lost",
   "cause.misplaced-event": "An event out of its order",
+  "cause.unwatched": "No resource agent watches it",
 };

@@ -122,10 +122,12 @@ export const texts = {
   "finding.unused": "未使用",
   "finding.served-without-running": "未运行却有服务",
   "finding.inferred": "停止为推断",
+  "finding.unwatched": "未受监控",
   "findingWhat.consistent": "有运行，也有服务。",
   "findingWhat.unused": "有运行，但无人使用。",
   "findingWhat.served-without-running": "有请求被服务，却没有启动事件：生命周期事件丢失。",
   "findingWhat.inferred": "未观察到停止；由最后一次心跳推断。",
+  "findingWhat.unwatched": "平台既不启动也不停止的地址：没有资源代理监控它。",
   "anomaly.lost-start": "启动事件丢失",
   "anomaly.lost-stop": "停止事件丢失",
   "anomaly.corrected": "后来被更正",
@@ -210,4 +212,5 @@ export const texts = {
   "cause.late-record": "记录迟到",
   "cause.lost-record": "记录丢失",
   "cause.misplaced-event": "事件顺序错误",
+  "cause.unwatched": "没有资源代理监控",
 };

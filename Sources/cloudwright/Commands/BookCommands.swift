@@ -165,6 +165,7 @@ enum UsageTables {
     private static func finding(_ finding: API.UsageFinding) -> Table.Cell {
         switch finding {
         case .consistent: Table.Cell(finding.rawValue, .good)
+        case .unwatched: Table.Cell(finding.rawValue)
         case .unused, .inferred: Table.Cell(finding.rawValue, .doubtful)
         case .servedWithoutRunning: Table.Cell(finding.rawValue, .bad)
         }

@@ -8,6 +8,7 @@ import MerkleLog
 import PayPerUse
 import SealedBooks
 import Spool
+import SpoolIngestion
 
 /// A month of usage records on their way: gateway's spool, log database, seals, bill.
 @main
@@ -32,7 +33,7 @@ struct BooksBenchmark {
             path: folder.appendingPathComponent("spool").path,
             settings: SpoolSettings(maximumBytesPerWriter: .mebibytes(Int64(max(1_024, records / 4_096)))))
         try await measure("written to the spool", records) { try write(records, to: spool) }
-        try await measure("carried into the log database", records) { try await carry(spool, to: database) }
+        try await measure("carried into the log database", records) { await carry(spool, of: records, to: database) }
         try await measure("sealed", records) { try await seal(database) }
         let desk = BillingDesk(
             database: database, configuration: { configuration }, lease: .minutes(2),
@@ -75,16 +76,14 @@ struct BooksBenchmark {
         spool.synchronise()
     }
 
-    /// As `SpoolIngestion` does.
-    static func carry(_ spool: SpoolDirectory, to database: any LogDatabase) async throws {
-        let reader = spool.makeReader()
-        while let batch = try reader.nextBatch(
-            of: source, after: try await database.highWaterMark(ofSource: source) ?? 0)
-        {
-            let outcome = try await database.ingest(batch)
-            precondition(outcome.stored == batch.records.count, "the books took \(outcome)")
-            reader.acknowledge(source: source, upTo: batch.firstSequence + UInt64(batch.records.count) - 1)
-        }
+    /// By the platform's own `SpoolIngestion`.
+    static func carry(_ spool: SpoolDirectory, of records: Int, to database: any LogDatabase) async {
+        let ingestion = SpoolIngestion(spool: spool, database: database, logger: Logger(label: "books-benchmark"))
+        await ingestion.drain()
+        let totals = ingestion.totals
+        precondition(
+            totals.stored == UInt64(records) && totals.missing == 0 && totals.conflicts == 0,
+            "the books took \(totals): \(ingestion.health)")
     }
 
     private static func seal(_ database: SQLiteLogDatabase) async throws {

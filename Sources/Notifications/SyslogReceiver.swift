@@ -1,61 +1,28 @@
+public import CloudModel
 public import CloudPorts
-import CloudModel
 import Foundation
 
-/// Posts lines of JSON as one list. The receiver's status 2xx says that it has them.
-public final class WebhookReceiver: LogReceiver {
-    private static let connectTimeout = TimeSpan.seconds(5)
-    private static let timeout = TimeSpan.seconds(30)
-
-    private let url: String
-    private let tokenFile: String?
-    private let threads = DeliveryThreads(count: 1, waiting: 1)
-
-    /// - Parameter tokenFile: holds a bearer token, and is read for each list, so that it can be changed.
-    public init(url: String, tokenFile: String?) {
-        self.url = url
-        self.tokenFile = tokenFile
-    }
-
-    public func take(_ lines: [String]) async throws(DeliveryError) {
-        try await threads.run { [url, tokenFile] () throws(DeliveryError) in
-            var headers: [(name: String, value: String)] = []
-            if let tokenFile { headers.append(("Authorization", "Bearer \(try Self.token(in: tokenFile))")) }
-            try WebhookTransfer(url: url).post(
-                Data("[\(lines.joined(separator: ",\n"))]".utf8), headers: headers,
-                connectTimeout: Self.connectTimeout, timeout: Self.timeout)
-        }
-    }
-
-    private static func token(in file: String) throws(DeliveryError) -> String {
-        guard let data = FileManager.default.contents(atPath: file) else {
-            throw DeliveryError(permanent: false, message: "\(file) cannot be read; write the token into it, mode 0600")
-        }
-        let token = String(decoding: data, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
-        guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-            throw DeliveryError(permanent: false, message: "\(file) must hold one line, the token")
-        }
-        return token
-    }
-}
-
-/// Sends messages of syslog over TCP, each behind its length in octets (RFC 6587, section 3.4.1).
+/// Sends messages of syslog over TCP, each behind its length in octets (RFC 6587, section 3.4.1), or over TLS, in the
+/// same form (RFC 5425).
 ///
 /// The protocol has no acknowledgement, and what was sent may still be in the buffers of a receiver that is killed. So
 /// each list has a connection of its own: after the last message our side is closed, and the receiver's closing of its
 /// side says that it has read up to there. One that is killed with unread octets resets the connection, and one that
-/// keeps it open is not believed.
+/// keeps it open is not believed. Over TLS both ends are told by `close_notify`, which nobody between can forge.
 public final class SyslogReceiver: LogReceiver {
     /// For connecting, for each write that does not move, and for the receiver's end.
     private static let timeout = timeval(tv_sec: 10, tv_usec: 0)
 
     private let host: String
     private let port: UInt16
+    private let tls: AuditForwarding.SyslogTLS?
     private let threads = DeliveryThreads(count: 1, waiting: 1)
 
-    public init(host: String, port: UInt16) {
+    /// - Parameter tls: nil sends in the clear.
+    public init(host: String, port: UInt16, tls: AuditForwarding.SyslogTLS? = nil) {
         self.host = host
         self.port = port
+        self.tls = tls
     }
 
     public func take(_ lines: [String]) async throws(DeliveryError) {
@@ -67,17 +34,25 @@ public final class SyslogReceiver: LogReceiver {
                 octets += Array("\(line.utf8.count) ".utf8)
                 octets += Array(line.utf8)
             }
-            var sent = 0
-            while sent < octets.count {
-                let step = octets.withUnsafeBytes {
-                    send(connection, $0.baseAddress.map { $0 + sent }, octets.count - sent, Int32(MSG_NOSIGNAL))
-                }
-                guard step > 0 else { throw failure("sending", errno) }
-                sent += step
-            }
-            shutdown(connection, Int32(SHUT_WR))
-            try awaitEnd(of: connection)
+            guard let tls else { return try sendPlainly(octets, over: connection) }
+            let secured = try SecuredConnection(
+                connection, serverName: tls.serverName ?? host, tls, timeout: Self.timeout, place: "\(host):\(port)")
+            try secured.send(octets)
+            try secured.awaitEnd()
         }
+    }
+
+    private func sendPlainly(_ octets: [UInt8], over connection: Int32) throws(DeliveryError) {
+        var sent = 0
+        while sent < octets.count {
+            let step = octets.withUnsafeBytes {
+                send(connection, $0.baseAddress.map { $0 + sent }, octets.count - sent, Int32(MSG_NOSIGNAL))
+            }
+            guard step > 0 else { throw failure("sending", errno) }
+            sent += step
+        }
+        shutdown(connection, Int32(SHUT_WR))
+        try awaitEnd(of: connection)
     }
 
     /// Receivers say nothing; what one says all the same is passed over, within bounds.
