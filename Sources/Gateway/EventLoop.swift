@@ -29,6 +29,7 @@ final class EventLoop: @unchecked Sendable {
     let clients: Slab<ClientConnection>
     let upstreams: Slab<UpstreamConnection>
     let buffers: BufferPool
+    let pipes: SplicePipes
     let timers: TimerWheel
     let counters: LoopCounters
     let state: UnsafeMutablePointer<LoopState>
@@ -80,6 +81,7 @@ final class EventLoop: @unchecked Sendable {
         clients = try Slab(capacity: limits.connectionsPerLoop)
         upstreams = try Slab(capacity: limits.upstreamsPerLoop)
         buffers = try BufferPool(connections: limits.connectionsPerLoop, bufferSize: Int(limits.bufferSize.bytes))
+        pipes = try SplicePipes(connections: limits.connectionsPerLoop)
         timers = TimerWheel(capacity: limits.connectionsPerLoop, now: state.pointee.clock.monotonic)
         counters = try LoopCounters()
         parsers = HeadParsers(
