@@ -10,7 +10,8 @@ enum LoopMessage: Sendable {
     /// Go by this from now on; `taken` counts the loops that do.
     case snapshot(CompiledSnapshot, taken: Countdown)
     /// Stop accepting, end connections as they become idle, and all of them at the deadline (monotonic microseconds).
-    case drain(deadline: Int64)
+    /// Where `keepsIdle`, connections without a request stay until they have had one more.
+    case drain(deadline: Int64, keepsIdle: Bool)
     /// Certificates were read anew: for connections that begin from now on, by listener.
     case certificates([TLSContext?])
 }
@@ -211,7 +212,7 @@ final class EventLoop: @unchecked Sendable {
             case .snapshot(let snapshot, let taken):
                 take(snapshot)
                 taken.countDown()
-            case .drain(let deadline): beginDraining(until: deadline)
+            case .drain(let deadline, let keepsIdle): beginDraining(until: deadline, keepsIdle: keepsIdle)
             case .certificates(let contexts): state.pointee.tlsContexts = contexts
             }
         }

@@ -67,6 +67,9 @@ enum House {
 
     private static let dataPlane: [Room] = [
         Room("CGateway", .shim),
+        // Passes the platform from one process to the next: a channel with descriptors, and the start of a program.
+        Room("CHandover", .shim),
+        Room("Handover", .outer, ["CHandover", "CloudModel", "Foundation", "Glibc", "Synchronization"]),
         // HTTP/2 framing does no input or output of its own, so it fits the loop.
         Room("CNghttp2", .shim),
         Room("Spool", .outer, ["CloudModel", "Glibc", "Synchronization"]),
@@ -151,8 +154,8 @@ enum House {
             [
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console", "ControlPlane", "Credentials", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes",
-                "Hummingbird", "Logging", "MerkleLog", "NIOCore", "Passwords", "PayPerUse", "SealedBooks",
-                "ServiceLifecycle", "Synchronization", "WebSocketFrames", "Yams",
+                "Hummingbird", "HummingbirdCore", "Logging", "MerkleLog", "NIOCore", "NIOPosix", "Passwords",
+                "PayPerUse", "SealedBooks", "ServiceLifecycle", "Synchronization", "WebSocketFrames", "Yams",
             ]),
         // libcurl makes the connection of a console, with TLS: Foundation's WebSockets need a libcurl that Debian 12
         // does not have.
@@ -174,7 +177,8 @@ enum House {
                 "AdministrationAPI", "AdministrationClient", "ArgumentParser", "AuditMonitor", "Bookkeeping",
                 "CloudController", "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials",
                 "Dispatch",
-                "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt", "ImageFiles",
+                "FencingPrograms", "Foundation", "Gateway", "Glibc", "Handover", "HealthProbing", "HypervisorLibvirt",
+                "ImageFiles",
                 "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "Logging", "MerkleLog",
                 "Notifications",
                 "PayPerUse",
