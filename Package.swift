@@ -11,6 +11,7 @@ let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -79,6 +80,8 @@ let package = Package(
             ]),
         .target(name: "CSpool"),
         room("Spool", ["CSpool", "CloudModel"]),
+        .target(name: "CHandover"),
+        room("Handover", ["CHandover", "CloudModel"]),
         .target(name: "CLocalProcesses"),
         room("LocalProcesses", ["CLocalProcesses", "CloudModel", "CloudPorts", logging]),
         .systemLibrary(name: "CLibvirt", pkgConfig: "libvirt", providers: [.apt(["libvirt-dev"])]),
@@ -124,7 +127,8 @@ let package = Package(
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console",
                 "Credentials", "MerkleLog", "Passwords", "PayPerUse", "ScalingListener", "ScalingReplay",
-                "SealedBooks", hummingbird, httpTypes, nio, lifecycle, logging, yams, "WebSocketFrames",
+                "SealedBooks", hummingbird, hummingbirdCore, httpTypes, nio, nioPosix, lifecycle, logging, yams,
+                "WebSocketFrames",
             ]),
 
         // The programs.
@@ -134,7 +138,7 @@ let package = Package(
                 "AdministrationAPI", "AdministrationClient", "Bookkeeping", "CloudModel", "CloudPorts",
                 "ConfigurationFile", "ControlPlane", "Credentials", "FencingPrograms", "Gateway", "HealthProbing",
                 "HypervisorLibvirt", "ImageFiles",
-                "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "MerkleLog",
+                "Handover", "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "MerkleLog",
                 "Notifications",
                 "RemoteAdministration",
                 "ScalingListener", "ScalingReplay", "SealedBooks", "SimulatedCloud", "Spool", "Telemetry",
@@ -173,6 +177,7 @@ let package = Package(
             name: "CTLSPeer", path: "Tests/CTLSPeer",
             linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
         tests("SpoolTests", ["Spool", "CloudModel"]),
+        tests("HandoverTests", ["CHandover", "CloudModel", "Handover"]),
         tests("LocalProcessesTests", ["LocalProcesses", "CloudModel", "CloudPorts", logging]),
         tests("FencingProgramsTests", ["FencingPrograms", "CloudModel", "CloudPorts"]),
         tests("HypervisorLibvirtTests", ["HypervisorLibvirt", "CloudModel", "CloudPorts", logging]),

@@ -106,6 +106,7 @@ extension API {
         case failed
         case rejected
         case tunnel
+        case tunnelContinued = "tunnel-continued"
     }
 
     /// How a login ended; unknown where the authentication service did not answer.

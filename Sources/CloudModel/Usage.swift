@@ -138,6 +138,11 @@ public enum RequestOutcome: UInt8, Codable, Hashable, Sendable, CaseIterable {
     case rejected = 4
     /// An upgraded connection that has ended.
     case tunnel = 5
+    /// A further stretch of a connection that was counted with its first: bytes and time, no request.
+    case tunnelContinued = 6
+
+    /// Whether a record of it is one request more; every record has bytes and time.
+    public var countsAsRequest: Bool { self != .tunnelContinued }
 }
 
 /// What the gateway saw of one instance in a stretch of time: the monitoring agent as a witness of the instance's life,

@@ -79,7 +79,7 @@ public actor ControlPlane {
     private var deadlineTask: Task<Void, Never>?
     private var armedDeadline: Timestamp?
     private var newestSnapshot: DataPlaneSnapshot?
-    private var isPublishing = false
+    private var publishing: Task<Void, Never>?
     private(set) var databaseFailure: String?
     private var isClosed = false
     /// Whether the log database's state has been taken over; commands wait for it.
@@ -145,7 +145,7 @@ public actor ControlPlane {
     func mayAct() async -> Bool { await ports.lease?.mayAct() != false }
 
     /// Tries until it succeeds: an action whose intent is not in the log must not run (rule: intent before action).
-    /// False where another control plane decides.
+    /// False where another control plane decides, or this one was closed.
     private func commit(_ effects: [Effect]) async -> Bool {
         let transaction = ControlTransaction(effects: effects, controller: controller)
         guard transaction != ControlTransaction() else { return true }
@@ -172,7 +172,8 @@ public actor ControlPlane {
                 pause = min(pause * 2, .seconds(5))
             }
         }
-        return true
+        // Closed meanwhile: it is not in the log.
+        return false
     }
 
     private func run(_ effect: Effect) {
@@ -225,15 +226,25 @@ public actor ControlPlane {
     /// Only the newest snapshot matters: while one is being taken by the loops, later ones replace each other.
     private func publish(_ snapshot: DataPlaneSnapshot) {
         newestSnapshot = snapshot
-        guard !isPublishing else { return }
-        isPublishing = true
-        Task {
+        guard publishing == nil else { return }
+        publishing = Task {
             while let next = newestSnapshot {
                 newestSnapshot = nil
                 await ports.dataPlane.apply(next)
             }
-            isPublishing = false
+            publishing = nil
         }
+    }
+
+    /// Returns when the data plane goes by what was published until now.
+    public func isPublished() async { await publishing?.value }
+
+    /// Ends this control plane with everything left as it is, instances and virtual servers included: another process
+    /// goes on from the log database. What was decided is committed, and what was begun has ended, when it returns.
+    public func handOver() async {
+        close()
+        while isPumping { try? await Task.sleep(for: .milliseconds(5)) }
+        await closeHypervisors()
     }
 
     private func armDeadline() {

@@ -34,14 +34,19 @@ public final class LeaseKeeper: Sendable {
     }
 
     /// Returns once the lease is held. While another holds it this process is its standby.
-    /// - Parameter onStandby: called when another platform turns out to decide; not for an earlier process of this
-    ///   platform, whose lease only has to lapse.
-    public func acquire(onStandby: @Sendable () async -> Void = {}) async throws(LogDatabaseError) {
+    /// - Parameters:
+    ///   - predecessor: the process of this platform that has stopped acting and passes the lease on to this one.
+    ///   - onStandby: called when another platform turns out to decide; not for an earlier process of this platform,
+    ///     whose lease only has to lapse.
+    public func acquire(
+        from predecessor: Int32? = nil, onStandby: @Sendable () async -> Void = {}
+    ) async throws(LogDatabaseError) {
         var known: String?
-        let holder = "\(place), process \(process)"
+        let holder = self.holder(process)
+        let former = predecessor.map { self.holder($0) }
         while true {
             let asked = LeaseFence.now()
-            switch try await lease.acquireLease(holder: holder, for: duration) {
+            switch try await lease.acquireLease(holder: holder, succeeding: former, for: duration) {
             case .held(let epoch):
                 fence.extend(until: surelyHeld(since: asked), epoch: epoch)
                 logger.notice("This control plane decides", metadata: ["epoch": "\(epoch)"])
@@ -57,6 +62,14 @@ public final class LeaseKeeper: Sendable {
                 try? await Task.sleep(for: .microseconds(pause.microseconds))
             }
         }
+    }
+
+    private func holder(_ process: Int32) -> String { "\(place), process \(process)" }
+
+    /// Nothing is done here any more, while the lease stays as it is: for the process that is told and takes it over.
+    public func standDown() {
+        isLost.withLock { $0 = true }
+        fence.shut()
     }
 
     /// Prolongs the lease three times in its duration, until cancelled or lost.

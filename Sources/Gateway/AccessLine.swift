@@ -158,6 +158,7 @@ extension RequestOutcome {
         case .failed: "failed"
         case .rejected: "rejected"
         case .tunnel: "tunnel"
+        case .tunnelContinued: "tunnel-continued"
         }
     }
 }

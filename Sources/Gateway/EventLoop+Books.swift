@@ -15,6 +15,7 @@ extension EventLoop {
         let flags = client.pointee.exchange.flags
         guard flags.contains(.active), !flags.contains(.booked) else { return }
         client.pointee.exchange.flags.insert(.booked)
+        let outcome: RequestOutcome = flags.contains(.continues) ? .tunnelContinued : outcome
         let bytesOut = client.pointee.exchange.bytesOut &+ UInt64(pending)
         counters.add(.bytesIn, client.pointee.exchange.bytesIn)
         counters.add(.bytesOut, bytesOut)
@@ -54,10 +55,10 @@ extension EventLoop {
         _ instance: UnsafeMutablePointer<LoopBackend>?, _ outcome: RequestOutcome, bytesOut: UInt64
     ) {
         let wasForwarded = client.pointee.exchange.forwardedAt != .epoch
-        let isTimed = wasForwarded && outcome != .tunnel && outcome != .abortedByConsumer
+        let isTimed = wasForwarded && outcome != .tunnel && outcome != .tunnelContinued && outcome != .abortedByConsumer
         let latency = state.pointee.clock.monotonic &- client.pointee.exchange.receivedMonotonic
         func count(_ cells: TrafficRow.Cells) {
-            cells.add(.requests)
+            if outcome.countsAsRequest { cells.add(.requests) }
             if client.pointee.exchange.status >= 500, outcome != .rejected { cells.add(.errors) }
             cells.add(.bytesIn, client.pointee.exchange.bytesIn)
             cells.add(.bytesOut, bytesOut)

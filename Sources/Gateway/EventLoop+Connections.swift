@@ -136,6 +136,7 @@ extension EventLoop {
         let index = index(of: client)
         if client.pointee.phase == .session { endSession(client) }
         if client.pointee.phase == .opening { state.pointee.openings.remove(client, in: clients) }
+        if pipes.inUse > 0 { pipes.forget(index) }
         closeTransport(client, withReset: withReset)
         buffers.release(&client.pointee.input)
         buffers.release(&client.pointee.output)

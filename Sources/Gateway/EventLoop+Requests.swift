@@ -44,11 +44,12 @@ extension EventLoop {
     }
 
     /// Whether the consumer waits no longer. One that said that it would send nothing more before its request was whole
-    /// (a shell pipe does) still reads; one that says so afterwards has closed.
+    /// (a shell pipe does) still reads; one that says so afterwards has closed. A connection of TCP has no whole
+    /// request: its consumer may say all before there is an instance.
     private func isGone(_ client: Client) -> Bool {
         let flags = client.pointee.flags
         if flags.contains(.broken) { return true }
-        guard client.pointee.phase != .responding else { return false }
+        guard client.pointee.phase != .responding, !isTCP(client) else { return false }
         return flags.contains(.peerFinished) && !flags.contains(.halfClosed)
             && client.pointee.exchange.hasWholeRequest
     }

@@ -408,7 +408,7 @@ extension EventLoop {
             buffers.release(&client.pointee.input)
             guard client.pointee.flags.contains(.readable) else {
                 // Its answer was on the way, with no word of closing, when the draining began.
-                if state.pointee.isDraining { close(client) }
+                if state.pointee.isDraining, !state.pointee.keepsIdle { close(client) }
                 return
             }
         }

@@ -141,20 +141,22 @@ extension EventLoop {
 
     // MARK: Draining
 
-    func beginDraining(until deadline: Int64) {
+    func beginDraining(until deadline: Int64, keepsIdle: Bool) {
         guard !state.pointee.isDraining else { return }
         // Whoever has connected already is in the kernel's queue, and would be reset by the closing of the listeners.
         for index in listeners.indices { accept(on: index) }
         for number in state.pointee.serviceListeners.indices { accept(ofService: number) }
         if state.pointee.isAccepting { pauseAccepting(retryAt: .max) }
         state.pointee.isDraining = true
+        state.pointee.keepsIdle = keepsIdle
         state.pointee.drainDeadline = deadline
         state.pointee.nextHousekeeping = min(state.pointee.nextHousekeeping, deadline)
         for index in 0..<clients.highWater {
             let client = clients[index]
             if client.pointee.phase == .session { leave(http2.consumers.sessions + index) }
             // A connection that has just been opened may have its first request on the way.
-            guard client.pointee.phase == .idle, client.pointee.requestsServed > 0, client.pointee.input.isEmpty,
+            guard !keepsIdle, client.pointee.phase == .idle, client.pointee.requestsServed > 0,
+                client.pointee.input.isEmpty,
                 !client.pointee.flags.contains(.readable)
             else { continue }
             close(client)

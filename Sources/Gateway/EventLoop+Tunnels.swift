@@ -43,6 +43,7 @@ extension EventLoop {
     /// From now on silence ends it, and its usage is booked in stretches.
     func beginTunnelTimes(_ client: Client) {
         guard let service = client.pointee.exchange.service else { return }
+        pipes.forget(index(of: client))
         let now = state.pointee.clock.monotonic
         let interval = service.pointee.settings.recordInterval
         client.pointee.exchange.movedAt = now
@@ -90,6 +91,7 @@ extension EventLoop {
         client.pointee.exchange.bytesIn = 0
         client.pointee.exchange.bytesOut = 0
         client.pointee.exchange.flags.remove(.booked)
+        client.pointee.exchange.flags.insert(.continues)
     }
 
     /// Moves what can be moved. A side that has finished is told to the other once all it sent has gone there.
@@ -127,6 +129,16 @@ extension EventLoop {
                 client.pointee.output = upstream.pointee.input.take()
                 continue
             }
+            switch splice(client, upstream, .toConsumer) {
+            case .copies: break
+            case .moved: continue
+            case .waits: return true
+            case .failed: return false
+            case .ended:
+                finishSending(client)
+                client.pointee.exchange.flags.insert(.consumerShut)
+                return true
+            }
             guard upstream.pointee.flags.contains(.readable) else { return true }
             var lease = buffers.acquire()
             let count = receive(upstream, into: lease.base! + lease.start, capacity: buffers.receiveCapacity)
@@ -141,6 +153,7 @@ extension EventLoop {
             lease.end += count
             client.pointee.output = lease.take()
             noteMovement(client)
+            noteCopied(client, .toConsumer, isFull: count == buffers.receiveCapacity)
         }
         state.pointee.ready.push(client, in: clients)
         return true
@@ -170,9 +183,21 @@ extension EventLoop {
                 guard sent == count else { return true }
                 buffers.release(&client.pointee.input)
             }
+            switch splice(client, upstream, .toInstance) {
+            case .copies: break
+            case .moved: continue
+            case .waits: return true
+            case .failed: return false
+            case .ended:
+                finishSending(upstream)
+                client.pointee.exchange.flags.insert(.instanceShut)
+                return true
+            }
             guard client.pointee.flags.contains(.readable) else { return true }
             switch receive(client) {
-            case .some(true): noteMovement(client)
+            case .some(true):
+                noteMovement(client)
+                noteCopied(client, .toInstance, isFull: client.pointee.input.count >= buffers.receiveCapacity)
             case .some(false):
                 guard client.pointee.flags.contains(.endOfInput) else { return false }
                 finishSending(upstream)

@@ -10,7 +10,8 @@ enum LoopMessage: Sendable {
     /// Go by this from now on; `taken` counts the loops that do.
     case snapshot(CompiledSnapshot, taken: Countdown)
     /// Stop accepting, end connections as they become idle, and all of them at the deadline (monotonic microseconds).
-    case drain(deadline: Int64)
+    /// Where `keepsIdle`, connections without a request stay until they have had one more.
+    case drain(deadline: Int64, keepsIdle: Bool)
     /// Certificates were read anew: for connections that begin from now on, by listener.
     case certificates([TLSContext?])
 }
@@ -29,6 +30,7 @@ final class EventLoop: @unchecked Sendable {
     let clients: Slab<ClientConnection>
     let upstreams: Slab<UpstreamConnection>
     let buffers: BufferPool
+    let pipes: SplicePipes
     let timers: TimerWheel
     let counters: LoopCounters
     let state: UnsafeMutablePointer<LoopState>
@@ -80,6 +82,7 @@ final class EventLoop: @unchecked Sendable {
         clients = try Slab(capacity: limits.connectionsPerLoop)
         upstreams = try Slab(capacity: limits.upstreamsPerLoop)
         buffers = try BufferPool(connections: limits.connectionsPerLoop, bufferSize: Int(limits.bufferSize.bytes))
+        pipes = try SplicePipes(connections: limits.connectionsPerLoop)
         timers = TimerWheel(capacity: limits.connectionsPerLoop, now: state.pointee.clock.monotonic)
         counters = try LoopCounters()
         parsers = HeadParsers(
@@ -210,7 +213,7 @@ final class EventLoop: @unchecked Sendable {
             case .snapshot(let snapshot, let taken):
                 take(snapshot)
                 taken.countDown()
-            case .drain(let deadline): beginDraining(until: deadline)
+            case .drain(let deadline, let keepsIdle): beginDraining(until: deadline, keepsIdle: keepsIdle)
             case .certificates(let contexts): state.pointee.tlsContexts = contexts
             }
         }

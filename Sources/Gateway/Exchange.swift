@@ -42,6 +42,8 @@ struct Exchange {
         /// Waits because of a limit (`Prefer: wait`), not because an instance is not there yet.
         static let waitsAtLimit = Flags(rawValue: 1 << 18)
         static let isTunnel = Flags(rawValue: 1 << 19)
+        /// Of a tunnel: a stretch of it is booked already, and the connection is counted with that.
+        static let continues = Flags(rawValue: 1 << 31)
         /// Of a tunnel: the consumer was told that the instance has finished, and the other way round.
         static let consumerShut = Flags(rawValue: 1 << 20)
         static let instanceShut = Flags(rawValue: 1 << 21)

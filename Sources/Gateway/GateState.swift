@@ -222,7 +222,7 @@ package struct GateState: Sendable {
         balancer.giveBack(backend)
         if retried { retriesInFlight -= 1 }
         var isNews = false
-        if outcome == .completed || outcome == .tunnel {
+        if outcome == .completed || outcome == .tunnel || outcome == .tunnelContinued {
             completedTotal += 1
             reportSuccess(backend, now: now)
             isNews = refusals.noteServed(consumer, now: now)

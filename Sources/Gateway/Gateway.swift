@@ -30,6 +30,7 @@ public final class Gateway: DataPlane {
     private let traces: GatewayTraces?
     private let certificates: CertificateStore
     private let lockouts = GatewayLockouts()
+    private let inherited: SocketSource
     private let control: Mutex<SnapshotCompiler>
     private let running = Mutex(Running())
 
@@ -37,11 +38,19 @@ public final class Gateway: DataPlane {
         var loops: [EventLoop] = []
         var threads: [UInt] = []
         var endpoints: [Endpoint] = []
+        /// Of the configuration's listeners, of each the loops' in their order.
+        var sockets: [(name: String, descriptor: Int32)] = []
         var isStopped = false
     }
 
     /// Opens the spool, in which records of former processes may wait.
-    public init(configuration: GatewayConfiguration, logger: Logger) throws(GatewayError) {
+    ///
+    /// - Parameter inherited: gives the listening sockets of the process before this one, each once, by the names that
+    ///   `listeningSockets` had there; nil where there is none of a name: then the gateway opens its own.
+    public init(
+        configuration: GatewayConfiguration, inherited: @escaping SocketSource = { _ in nil }, logger: Logger
+    ) throws(GatewayError) {
+        self.inherited = inherited
         let limit = cgateway_descriptor_limit()
         self.configuration = try configuration.validated().fitted(toDescriptors: limit)
         self.logger = logger
@@ -71,8 +80,9 @@ public final class Gateway: DataPlane {
         certificates = try CertificateStore(
             listeners: configuration.listeners, speaksHTTP2: configuration.http2.isEnabled)
         control = Mutex(
-            SnapshotCompiler(loops: configuration.loops, backlog: configuration.limits.acceptBacklog) {
-                service, error in
+            SnapshotCompiler(
+                loops: configuration.loops, backlog: configuration.limits.acceptBacklog, inherited: inherited
+            ) { service, error in
                 logger.error(
                     error.code == .cannotListen
                         ? "a service's port cannot be listened on; nobody reaches it"
@@ -81,9 +91,6 @@ public final class Gateway: DataPlane {
             })
     }
 
-    /// The spool's source of one loop, the same after every restart.
-    public static func source(gateway: String, loop: Int) -> String { "\(gateway)/\(loop)" }
-
     /// Listens and begins to serve. Until a snapshot has been applied every request is answered with 404.
     ///
     /// - Parameter highWaterMarks: what the log database has of each source; numbers that it has are not used again.
@@ -91,6 +98,9 @@ public final class Gateway: DataPlane {
         let listeners = try openListeners()
         let endpoints = zip(configuration.listeners, listeners[0]).map {
             Endpoint(address: $0.endpoint.address, port: $1.port)
+        }
+        let sockets = configuration.listeners.enumerated().flatMap { number, listener in
+            listeners.map { (name: ListenerName.of(listener.endpoint), descriptor: $0[number].descriptor) }
         }
         try monitor.start()
         try accessLog?.start()
@@ -107,6 +117,7 @@ public final class Gateway: DataPlane {
                 running.loops = loops
                 running.threads = threads
                 running.endpoints = endpoints
+                running.sockets = sockets
             }
         }
     }
@@ -114,7 +125,7 @@ public final class Gateway: DataPlane {
     private func makeLoop(
         _ index: Int, _ listeners: [LoopListener], _ snapshot: CompiledSnapshot, highWaterMarks: [String: UInt64]
     ) throws(GatewayError) -> EventLoop {
-        let source = Self.source(gateway: configuration.name, loop: index)
+        let source = configuration.source(ofLoop: index)
         let connections = configuration.limits.connectionsPerLoop
         return try EventLoop(
             index: index, configuration: configuration, mailbox: mailboxes[index], listeners: listeners,
@@ -138,6 +149,15 @@ public final class Gateway: DataPlane {
 
     /// Where consumers connect, with the ports that were taken for port 0; empty before `start`.
     public var boundEndpoints: [Endpoint] { running.withLock { $0.endpoints } }
+
+    /// Every listening socket with its name, for the process that goes on serving from them. They stay this gateway's,
+    /// which closes its own descriptors when it stops; who is given them must be faster.
+    public var listeningSockets: [(name: String, descriptor: Int32)] {
+        control.withLock { control in
+            let (sockets, isStopped) = running.withLock { ($0.sockets, $0.isStopped) }
+            return isStopped ? [] : sockets + control.sockets
+        }
+    }
 
     /// Where the services of TCP listen, with the ports that were taken for port 0.
     public var servicePorts: [ServiceID: UInt16] { control.withLock { $0.servicePorts } }
@@ -174,7 +194,8 @@ public final class Gateway: DataPlane {
                 for loop in 0..<configuration.loops {
                     var opening = try LoopListener(
                         on: Endpoint(address: endpoint.address, port: port),
-                        backlog: configuration.limits.acceptBacklog, isFirst: loop == 0)
+                        backlog: configuration.limits.acceptBacklog, isFirst: loop == 0,
+                        inherited: inherited(ListenerName.of(endpoint)))
                     opening.ticketKeys = certificates.ticketKeys[number]
                     opening.trustedProxies = listener.proxyProtocolFrom.compactMap { NetworkPrefix($0) }
                     port = opening.port
@@ -250,7 +271,10 @@ public final class Gateway: DataPlane {
 
     /// Accepts no more, lets requests end (their responses say `connection: close`), and returns when all have ended or
     /// the time is over; what still runs then is cut off and booked as it stands.
-    public func drainAndStop(within span: TimeSpan) async {
+    ///
+    /// - Parameter keepsIdle: connections without a request stay until they have had their next one, or are closed for
+    ///   their idleness: no request that is on its way is lost to a connection that was just closed.
+    public func drainAndStop(within span: TimeSpan, keepsIdle: Bool = false) async {
         let deadline = cgateway_monotonic_microseconds() + span.microseconds
         // Under the lock that snapshots are posted under: none comes behind the end, where no loop would take it.
         let (threads, isFirst) = control.withLock { _ in
@@ -258,7 +282,7 @@ public final class Gateway: DataPlane {
                 defer { running.isStopped = true }
                 return (running.threads, !running.isStopped)
             }
-            if isFirst { for mailbox in mailboxes { mailbox.post(.drain(deadline: deadline)) } }
+            if isFirst { for mailbox in mailboxes { mailbox.post(.drain(deadline: deadline, keepsIdle: keepsIdle)) } }
             return (threads, isFirst)
         }
         guard isFirst, !threads.isEmpty else { return }

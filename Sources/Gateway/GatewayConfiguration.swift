@@ -19,6 +19,8 @@ public struct GatewayConfiguration: Sendable {
     public var auditTagKey: [UInt8]
     /// Where a consumer asks for a limit to be changed, named in problem documents.
     public var changeRequestContact: String?
+    /// Names the spool's sources; nil for `name`. While two processes of one gateway serve, each has a name of its own.
+    public var recordSource: String?
     /// A line for each request; nil for none.
     public var accessLog: AccessLogSettings?
     /// Spans of sampled requests, for `Gateway.spans`; nil for none.
@@ -28,9 +30,10 @@ public struct GatewayConfiguration: Sendable {
         name: String, listeners: [GatewayListener], loops: Int, spoolDirectory: String, spool: SpoolSettings = .init(),
         auditTagKey: [UInt8], limits: GatewayLimits = .init(), timeouts: GatewayTimeouts = .init(),
         http2: HTTP2Settings = .init(), changeRequestContact: String? = nil, accessLog: AccessLogSettings? = nil,
-        traces: TraceSettings? = nil
+        traces: TraceSettings? = nil, recordSource: String? = nil
     ) {
         self.name = name
+        self.recordSource = recordSource
         self.listeners = listeners
         self.loops = loops
         self.spoolDirectory = spoolDirectory

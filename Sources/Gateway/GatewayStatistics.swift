@@ -86,6 +86,7 @@ extension LoopCounters.Event {
         case .http2InstanceStreams: "http2_instance_streams"
         case .bytesIn: "bytes_in"
         case .bytesOut: "bytes_out"
+        case .splicedBytes: "spliced_bytes"
         case .recordsRefused: "records_refused"
         case .tlsHandshakes: "tls_handshakes"
         case .tlsResumptions: "tls_resumptions"

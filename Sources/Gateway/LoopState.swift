@@ -33,6 +33,8 @@ struct LoopState {
     /// When to try again after the machine ran out of descriptors or memory; `Int64.max` while not waiting for that.
     var acceptRetryAt = Int64.max
     var isDraining = false
+    /// While draining: connections without a request stay until they have had one more.
+    var keepsIdle = false
     var drainDeadline = Int64.max
     var isStopped = false
     var nextHousekeeping: Int64 = 0

@@ -6,6 +6,8 @@ import Synchronization
 /// the one that takes it away.
 final class ServiceListener: Sendable {
     let settings: GatewayListener
+    /// By which the next process of the gateway finds it.
+    let name: String
     /// The port that was taken where 0 was asked for.
     let port: UInt16
     let trustedProxies: [NetworkPrefix]
@@ -13,7 +15,11 @@ final class ServiceListener: Sendable {
     private let descriptors: Mutex<[Int32]>
 
     /// - Parameter isOurs: whether this process listens there already; another one must not.
-    init(_ settings: GatewayListener, loops: Int, backlog: Int32, isOurs: Bool) throws(GatewayError) {
+    init(
+        _ settings: GatewayListener, name: String, loops: Int, backlog: Int32, isOurs: Bool,
+        inherited: SocketSource
+    ) throws(GatewayError) {
+        self.name = name
         self.settings = settings
         trustedProxies = settings.proxyProtocolFrom.compactMap { NetworkPrefix($0) }
         var opened: [LoopListener] = []
@@ -21,7 +27,9 @@ final class ServiceListener: Sendable {
             for loop in 0..<loops {
                 let endpoint = Endpoint(
                     address: settings.endpoint.address, port: opened.first?.port ?? settings.endpoint.port)
-                opened.append(try LoopListener(on: endpoint, backlog: backlog, isFirst: loop == 0 && !isOurs))
+                opened.append(
+                    try LoopListener(
+                        on: endpoint, backlog: backlog, isFirst: opened.isEmpty && !isOurs, inherited: inherited(name)))
             }
         } catch {
             for listener in opened { cgateway_close(listener.descriptor) }
@@ -35,6 +43,10 @@ final class ServiceListener: Sendable {
 
     func descriptor(ofLoop loop: Int) -> Int32 { descriptors.withLock { $0[loop] } }
 
+    var sockets: [(name: String, descriptor: Int32)] {
+        descriptors.withLock { $0.filter { $0 >= 0 }.map { (name: name, descriptor: $0) } }
+    }
+
     /// The loop accepts no more.
     func close(loop: Int) {
         descriptors.withLock { descriptors in
@@ -45,8 +57,19 @@ final class ServiceListener: Sendable {
 }
 
 extension LoopListener {
-    /// - Parameter isFirst: nobody may listen there yet; the sockets of other loops share the port with the first.
-    init(on endpoint: Endpoint, backlog: Int32, isFirst: Bool) throws(GatewayError) {
+    /// - Parameters:
+    ///   - isFirst: nobody may listen there yet; the sockets of other loops share the port with the first.
+    ///   - inherited: a socket that listens there already, from the process before this one.
+    init(on endpoint: Endpoint, backlog: Int32, isFirst: Bool, inherited: Int32?) throws(GatewayError) {
+        if let inherited {
+            let port = cgateway_bound_port(inherited)
+            guard port > 0 else {
+                cgateway_close(inherited)
+                throw GatewayError(.cannotListen, "the socket handed over for \(endpoint) is none: error \(-port)")
+            }
+            self.init(descriptor: inherited, port: UInt16(truncatingIfNeeded: port))
+            return
+        }
         var address = cgateway_address()
         guard cgateway_parse_address(endpoint.address, endpoint.port, &address) == 0 else {
             throw GatewayError(
@@ -83,8 +106,8 @@ struct ServiceAccepting: Sendable {
     /// Opens, keeps or closes the listener. What cannot be had is told to `warn`, once, and tried again with the next
     /// snapshot; a listener whose certificates cannot be used does not listen.
     mutating func update(
-        to wanted: GatewayListener?, loops: Int, backlog: Int32, isOurs: (Endpoint) -> Bool,
-        warn: (GatewayError) -> Void
+        to wanted: GatewayListener?, of service: ServiceID, loops: Int, backlog: Int32, isOurs: (Endpoint) -> Bool,
+        inherited: SocketSource, warn: (GatewayError) -> Void
     ) {
         guard let wanted else {
             self = ServiceAccepting()
@@ -100,7 +123,9 @@ struct ServiceAccepting: Sendable {
             if listener?.settings != wanted {
                 let isOurs = isOurs(wanted.endpoint)
                 listener = nil
-                listener = try ServiceListener(wanted, loops: loops, backlog: backlog, isOurs: isOurs)
+                listener = try ServiceListener(
+                    wanted, name: ListenerName.of(service, wanted.endpoint), loops: loops, backlog: backlog,
+                    isOurs: isOurs, inherited: inherited)
             }
             fault = nil
         } catch {

@@ -27,9 +27,14 @@ struct SnapshotCompiler: Sendable {
 
     private let loops: Int
     private let backlog: Int32
+    private let inherited: SocketSource
 
-    init(loops: Int, backlog: Int32, warn: @escaping @Sendable (ServiceID, GatewayError) -> Void) {
+    init(
+        loops: Int, backlog: Int32, inherited: @escaping SocketSource,
+        warn: @escaping @Sendable (ServiceID, GatewayError) -> Void
+    ) {
         self.loops = loops
+        self.inherited = inherited
         self.backlog = backlog
         self.warn = warn
         var random = SystemRandomNumberGenerator()
@@ -102,12 +107,17 @@ struct SnapshotCompiler: Sendable {
         known.tls.update(
             to: service.gateway.tls, protocols: isTCP ? [] : ["http/1.1"], of: service.id, warn: warn)
         known.accepting.update(
-            to: service.tcp?.listener, loops: loops, backlog: backlog,
+            to: service.tcp?.listener, of: service.id, loops: loops, backlog: backlog,
             isOurs: { endpoint in
                 // The loops may still be at the former snapshot's.
                 services.values.contains { $0.accepting.listener?.settings.endpoint == endpoint }
                     || current.services.contains { $0.accepting.listener?.settings.endpoint == endpoint }
-            }, warn: { warn(service.id, $0) })
+            }, inherited: inherited, warn: { warn(service.id, $0) })
+    }
+
+    /// The listening sockets of the services of TCP, of each the loops' in their order; for the next process.
+    var sockets: [(name: String, descriptor: Int32)] {
+        services.sorted { $0.key < $1.key }.compactMap(\.value.accepting.listener).flatMap(\.sockets)
     }
 
     /// Where the services of TCP listen, with the ports that were taken for port 0.

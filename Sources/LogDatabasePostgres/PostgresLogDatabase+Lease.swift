@@ -6,7 +6,7 @@ extension PostgresLogDatabase: ControlLease {
     private static let serverTime = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint"
 
     public func acquireLease(
-        holder: String, for duration: TimeSpan
+        holder: String, succeeding predecessor: String?, for duration: TimeSpan
     ) async throws(LogDatabaseError) -> LeaseAttempt {
         let attempt = try await write("taking the lease", isFenced: false) { connection -> LeaseAttempt in
             let row = try connection.run(
@@ -14,9 +14,9 @@ extension PostgresLogDatabase: ControlLease {
             ).first
             guard let row else { throw LogDatabaseError(.corrupted, "the log database has no lease") }
             let remaining: Int64 = try row.number("remaining")
-            guard remaining <= 0 else {
-                return .heldByAnother(
-                    holder: try row.text("holder"), remaining: .microseconds(remaining))
+            let former = try row.text("holder")
+            guard remaining <= 0 || former == predecessor else {
+                return .heldByAnother(holder: former, remaining: .microseconds(remaining))
             }
             let epoch = try row.number("epoch", Int64.self) + 1
             try connection.run(

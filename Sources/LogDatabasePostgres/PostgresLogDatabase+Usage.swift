@@ -28,7 +28,8 @@ extension PostgresLogDatabase {
         try await read("reading what instances did") { connection in
             let conditions = Self.conditions(of: query)
             let sql = """
-                SELECT service.text AS service_name, instance.text AS instance_name, count(*) AS requests,
+                SELECT service.text AS service_name, instance.text AS instance_name,
+                    count(*) FILTER (WHERE outcome <> \(RequestOutcome.tunnelContinued.rawValue)) AS requests,
                     least(sum(CASE WHEN forwarded_at IS NULL THEN 0 ELSE greatest(0, completed_at - forwarded_at) END),
                         \(Int64.max))::bigint AS busy,
                     min(coalesce(forwarded_at, received_at)) AS first_at, max(completed_at) AS last_at

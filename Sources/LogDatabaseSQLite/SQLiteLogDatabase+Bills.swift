@@ -109,7 +109,8 @@ extension SQLiteLogDatabase {
         conditions.add("instance.text", equals: query.instance)
         // The records are few where the time is short; the names of the others are not looked for.
         let sql = """
-            SELECT service.text AS service_name, instance.text AS instance_name, count(*) AS requests,
+            SELECT service.text AS service_name, instance.text AS instance_name,
+                count(*) FILTER (WHERE outcome <> \(RequestOutcome.tunnelContinued.rawValue)) AS requests,
                 sum(CASE WHEN forwarded_at IS NULL THEN 0 ELSE max(0, completed_at - forwarded_at) END) AS busy,
                 min(coalesce(forwarded_at, received_at)) AS first_at, max(completed_at) AS last_at
             FROM usage_record

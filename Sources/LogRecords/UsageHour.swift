@@ -36,12 +36,12 @@ package struct UsageHour: Sendable {
     package init(_ key: Key) { self.key = key }
 
     package mutating func add(_ row: UsageRow) {
-        requests += 1
+        if row.outcome.countsAsRequest { requests += 1 }
         switch row.outcome {
         case .rejected: rejected += 1
         case .failed: failed += 1
         case .abortedByConsumer, .abortedByInstance: aborted += 1
-        case .completed, .tunnel: break
+        case .completed, .tunnel, .tunnelContinued: break
         }
         bytesIn = bytesIn.addingSaturated(row.bytesIn)
         bytesOut = bytesOut.addingSaturated(row.bytesOut)

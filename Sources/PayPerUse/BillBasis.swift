@@ -113,12 +113,13 @@ extension [LifecycleEvent] {
 }
 
 extension MonitoredUsage {
-    /// What one request adds to the sums.
+    /// What one record adds to the sums.
     public init(_ record: UsageRecord) {
-        let isAnswered = record.outcome != .rejected && record.outcome != .failed
+        let isRequest = record.outcome.countsAsRequest
+        let isAnswered = isRequest && record.outcome != .rejected && record.outcome != .failed
         let isAborted = record.outcome == .abortedByConsumer || record.outcome == .abortedByInstance
         self.init(
-            service: record.service, instance: record.instance, periodStart: nil, requests: 1,
+            service: record.service, instance: record.instance, periodStart: nil, requests: isRequest ? 1 : 0,
             answered: isAnswered ? 1 : 0, aborted: isAborted ? 1 : 0, bytesIn: Int64(clamping: record.bytesIn),
             bytesOut: Int64(clamping: record.bytesOut), busyMicroseconds: record.busyTime.microseconds)
     }

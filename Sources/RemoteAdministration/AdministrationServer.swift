@@ -60,6 +60,7 @@ public struct AdministrationServer: Service {
     let handlers: Handlers
     private let responder: Responder
     private let binding = Binding()
+    private let sockets: SharedSocket
 
     /// - Parameters:
     ///   - tagger: makes the tags that stand for presented tokens in the audit log.
@@ -70,14 +71,17 @@ public struct AdministrationServer: Service {
     ///   - metrics: more figures in the Prometheus text format, after the server's own.
     ///   - traffic: what the gateway carried, by service and instance.
     ///   - now: the platform's time.
+    ///   - inherited: a socket that listens at the address already, from the process before this one; it becomes the
+    ///     server's own.
     public init(
         administration: any CloudAdministration, settings: Settings, tagger: SecretTagger, secrets: SecretBox,
         seals: CheckpointVerifier,
         sealNow: @escaping @Sendable () async throws -> [StoredSeal],
         images: (any ImageStore)? = nil, metrics: @escaping @Sendable () -> String = { "" },
         traffic: @escaping @Sendable () -> [TrafficFigures] = { [] }, now: @escaping @Sendable () -> Timestamp,
-        logger: Logger
+        inherited: Int32? = nil, logger: Logger
     ) {
+        sockets = SharedSocket(inherited.map(ListeningSocket.init(descriptor:)))
         let authenticator = Authenticator(
             database: administration.logDatabase, observer: settings.platform.name, tagger: tagger,
             secrets: secrets,
@@ -101,22 +105,41 @@ public struct AdministrationServer: Service {
         var logger = handlers.logger
         // The library tells of every connection; what matters here is logged by the handlers.
         logger.logLevel = max(logger.logLevel, .warning)
-        let application = Application(
-            responder: responder,
-            server: .http1(
-                configuration: .init(
-                    idleTimeout: TimeAmount(settings.idleTimeout),
-                    httpDecoderConfiguration: .init(
-                        maxHeaderFieldSize: 8_192, maxHeaderListSize: 16_384, maxHeaderFieldCount: 100))),
-            configuration: .init(
-                address: .hostname(settings.address.address, port: Int(settings.address.port)),
-                availableConnectionsDelegate: .maximum(settings.maximumConnections, logger: logger)),
-            onServerRunning: { channel in binding.resolve(.success(channel.localAddress?.port ?? 0)) },
-            logger: logger)
-        var group = ServiceGroupConfiguration(services: [application], logger: logger)
+        let socket: ListeningSocket
+        do {
+            socket = try listen()
+        } catch {
+            binding.resolve(.failure(error))
+            throw error
+        }
+        let listener = AdministrationListener(
+            socket: socket, responder: responder, settings: settings, logger: logger,
+            onRunning: { binding.resolve(.success($0)) })
+        var group = ServiceGroupConfiguration(services: [listener], logger: logger)
         group.maximumGracefulShutdownDuration = settings.stopLimit
         try await serve(ServiceGroup(configuration: group))
     }
+
+    /// As configured: where port 0 was asked for, it is 0.
+    public var configuredAddress: Endpoint { handlers.settings.address }
+
+    /// By which the next process means the same socket.
+    public static func socketName(_ address: Endpoint) -> String { "administration \(address)" }
+
+    private func listen() throws -> ListeningSocket {
+        let address = handlers.settings.address
+        do {
+            return try sockets.opened {
+                try ListeningSocket(.makeAddressResolvingHost(address.address, port: Int(address.port)))
+            }
+        } catch let error as IOError {
+            throw AdministrationServerError(address: address, cause: error)
+        }
+    }
+
+    /// The listening socket's descriptor, which stays the server's: for the process that goes on serving from it. Nil
+    /// before there is one.
+    public var listeningSocket: Int32? { sockets.current?.descriptor }
 
     /// Being cancelled is being asked to end: it is passed on as a graceful shutdown, which the library does not do.
     private func serve(_ group: ServiceGroup) async throws {
@@ -132,10 +155,6 @@ public struct AdministrationServer: Service {
                     await group.triggerGracefulShutdown()
                 }
             }
-        } catch let error as IOError {
-            let failure = AdministrationServerError(address: handlers.settings.address, cause: error)
-            binding.resolve(.failure(failure))
-            throw failure
         } catch {
             binding.resolve(.failure(error))
             throw error
@@ -163,6 +182,24 @@ public struct AdministrationServerError: Error, Hashable, Sendable, CustomString
             cannot listen on \(address) for administration: \(reason); give another address in Cloud: \
             spec.administration.address, or end what listens there
             """
+    }
+}
+
+/// The server is a value, the socket is one.
+private final class SharedSocket: Sendable {
+    private let socket: Mutex<ListeningSocket?>
+
+    init(_ socket: ListeningSocket?) { self.socket = Mutex(socket) }
+
+    var current: ListeningSocket? { socket.withLock { $0 } }
+
+    func opened(by open: () throws -> ListeningSocket) rethrows -> ListeningSocket {
+        try socket.withLock { socket in
+            if let socket { return socket }
+            let opened = try open()
+            socket = opened
+            return opened
+        }
     }
 }
 

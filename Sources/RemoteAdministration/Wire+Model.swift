@@ -39,6 +39,7 @@ extension API.RequestOutcome {
             case .failed: .failed
             case .rejected: .rejected
             case .tunnel: .tunnel
+            case .tunnelContinued: .tunnelContinued
             }
     }
 }

@@ -20,7 +20,7 @@ struct Cloudwright: AsyncParsableCommand {
         groupedSubcommands: [
             CommandGroup(
                 name: "The platform",
-                subcommands: [Serve.self, Simulate.self, Health.self, Login.self, MigrateLog.self]),
+                subcommands: [Serve.self, Upgrade.self, Simulate.self, Health.self, Login.self, MigrateLog.self]),
             CommandGroup(name: "Configuration", subcommands: [Apply.self, Validate.self, Export.self]),
             CommandGroup(
                 name: "Services",

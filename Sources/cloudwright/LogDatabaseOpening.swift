@@ -43,8 +43,10 @@ extension LogDatabaseSettings {
 
     /// The lease, where several platforms can share the log database; nil where they cannot. All but one of them wait
     /// here, before anything is written.
+    /// - Parameter predecessor: the process that passes the lease on to this one.
     func heldLease(
-        of database: any LogDatabase, in data: DataDirectory, driver: LocalProcessDriver, logger: Logger
+        of database: any LogDatabase, in data: DataDirectory, from predecessor: Int32?, driver: LocalProcessDriver,
+        logger: Logger
     ) async throws -> LeaseKeeper? {
         guard case .postgres(_, let duration) = self, let lease = database as? any ControlLease else { return nil }
         let keeper = LeaseKeeper(
@@ -55,7 +57,7 @@ extension LogDatabaseSettings {
             onLoss: { _exit(Self.supersededStatus) })
         driver.obey(keeper.fence)
         // Whoever decides counts what ran here as ended and has replaced it.
-        try await keeper.acquire(onStandby: { await driver.endAll() })
+        try await keeper.acquire(from: predecessor, onStandby: { await driver.endAll() })
         return keeper
     }
 

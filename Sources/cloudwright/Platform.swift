@@ -6,6 +6,7 @@ import Credentials
 import FencingPrograms
 import Foundation
 import Gateway
+import Handover
 import HealthProbing
 import HypervisorLibvirt
 import ImageFiles
@@ -24,32 +25,67 @@ struct PlatformOptions: Sendable {
     var administratorTokenFile: URL?
     var drainLimit: TimeSpan
     var adoptsKeys = false
+    /// How long an upgraded process may go on with what is under way when its successor serves.
+    var upgradeDrainLimit: TimeSpan
 }
 
 /// The running platform: every room, built in the order of their dependence and ended in the opposite one.
 struct Platform: Sendable {
-    private let options: PlatformOptions
-    private let ground: Ground
-    private let rooms: Rooms
-    private let tasks: [Task<Void, Never>]
-    private let server: Task<Void, any Error>
-    private let logger: Logger
+    let options: PlatformOptions
+    let ground: Ground
+    let rooms: Rooms
+    let tasks: [Task<Void, Never>]
+    let server: Task<Void, any Error>
+    let administration: Endpoint
+    let logger: Logger
 
-    static func start(_ options: PlatformOptions, logger: Logger) async throws -> Platform {
-        let declared = try DeclaredCloud(file: options.file)
-        let ground = try await Ground.open(declared.settings, options, logger: logger)
-        let rooms = try Rooms(declared.settings, on: ground, logger: logger)
+    /// - Parameter predecessor: the process that serves now, where this one takes over from it.
+    static func start(
+        _ options: PlatformOptions, takingOverFrom predecessor: Predecessor? = nil, logger: Logger
+    ) async throws -> Platform {
+        do {
+            let declared = try DeclaredCloud(file: options.file)
+            if let predecessor {
+                let sockets = try await predecessor.takeOver()
+                defer { sockets.closeRest() }
+                let platform = try await start(declared, options, inheriting: sockets, logger: logger)
+                platform.tellOthers(predecessor)
+                try platform.announce()
+                return platform
+            }
+            let platform = try await start(declared, options, inheriting: HandedSockets(), logger: logger)
+            try platform.announce()
+            return platform
+        } catch {
+            predecessor?.refuse("\(error)")
+            throw error
+        }
+    }
+
+    private static func start(
+        _ declared: DeclaredCloud, _ options: PlatformOptions, inheriting sockets: HandedSockets, logger: Logger
+    ) async throws -> Platform {
+        let ground = try await Ground.open(
+            declared.settings, options, from: sockets.wereGiven ? getppid() : nil, logger: logger)
+        let rooms = try Rooms(declared.settings, on: ground, inheriting: sockets, logger: logger)
         try await ground.keys.record(isForced: options.adoptsKeys)
         // Everything is built. What can fail for the operator's reasons (addresses in use) comes before anything acts.
         let serving = Task { try await rooms.server.run() }
         let address = try await rooms.server.boundEndpoint()
-        try rooms.gateway.start(highWaterMarks: try await highWaterMarks(of: rooms.gateway, in: ground.database))
+        let marks = try await highWaterMarks(of: rooms.gateway, in: ground.database)
+        // Where another process still serves, requests are taken from it once it is known where they go.
+        let isSuccessor = sockets.wereGiven
+        if !isSuccessor { try rooms.gateway.start(highWaterMarks: marks) }
         try await rooms.controlPlane.recover()
         try await declared.applyIfChanged(to: rooms.controlPlane, database: ground.database, logger: logger)
         let tasks = rooms.beginWork(publicURL: "http://\(address)", logger: logger)
-        try announce(options, gateway: rooms.gateway, administration: address, logger: logger)
+        if isSuccessor {
+            await rooms.controlPlane.isPublished()
+            try rooms.gateway.start(highWaterMarks: marks)
+        }
         return Platform(
-            options: options, ground: ground, rooms: rooms, tasks: tasks, server: serving, logger: logger)
+            options: options, ground: ground, rooms: rooms, tasks: tasks, server: serving, administration: address,
+            logger: logger)
     }
 
     /// Finishes requests, stops the instances, stores what is spooled, and closes the log database.
@@ -61,6 +97,7 @@ struct Platform: Sendable {
         for task in tasks { task.cancel() }
         for task in tasks { await task.value }
         await rooms.ingestion.drain()
+        await rooms.predecessors.carryWhatIsFree()
         await rooms.sealer.seal()
         rooms.gateway.spool.close()
         await ground.driver.close()
@@ -80,24 +117,18 @@ struct Platform: Sendable {
     ) async throws -> [String: UInt64] {
         var marks: [String: UInt64] = [:]
         for loop in 0..<gateway.configuration.loops {
-            let source = Gateway.source(gateway: gateway.configuration.name, loop: loop)
+            let source = gateway.configuration.source(ofLoop: loop)
             marks[source] = try await database.highWaterMark(ofSource: source)
         }
         return marks
     }
 
-    private struct Announcement: Codable {
-        var processID: Int32
-        var gateway: [String]
-        var administration: String
-    }
-
-    private static func announce(
-        _ options: PlatformOptions, gateway: Gateway, administration: Endpoint, logger: Logger
-    ) throws {
+    /// Writes where the platform is reached to the announce file, where there is to be one.
+    func announce(refusedUpgrade reason: String? = nil) throws {
         let announcement = Announcement(
-            processID: getpid(), gateway: gateway.boundEndpoints.map(\.description),
-            administration: "http://\(administration)")
+            processID: getpid(), gateway: rooms.gateway.boundEndpoints.map(\.description),
+            administration: "http://\(administration)",
+            refusedUpgrade: reason.map { Announcement.RefusedUpgrade(reason: $0, at: .now) })
         logger.notice(
             "Serving",
             metadata: [
@@ -110,7 +141,7 @@ struct Platform: Sendable {
 }
 
 /// What every other room stands on.
-private struct Ground: Sendable {
+struct Ground: Sendable {
     let data: DataDirectory
     let clock: PlatformClock
     let driver: LocalProcessDriver
@@ -119,14 +150,18 @@ private struct Ground: Sendable {
     let lease: LeaseKeeper?
 
     /// Waits, where another platform decides, until this one does.
-    static func open(_ settings: PlatformSettings, _ options: PlatformOptions, logger: Logger) async throws -> Ground {
+    /// - Parameter predecessor: the process that passes everything on to this one.
+    static func open(
+        _ settings: PlatformSettings, _ options: PlatformOptions, from predecessor: Int32?, logger: Logger
+    ) async throws -> Ground {
         let data = try DataDirectory(path: settings.dataDirectory)
         let clock = PlatformClock()
         let driver = try LocalProcessDriver(dataDirectory: data.path, logger: logger)
         let database = try await settings.logDatabase.open(in: data)
         let keys = SharedKeys(data, database, isShared: settings.logDatabase.kind == .postgres)
         if !options.adoptsKeys { try await keys.check() }
-        let lease = try await settings.logDatabase.heldLease(of: database, in: data, driver: driver, logger: logger)
+        let lease = try await settings.logDatabase.heldLease(
+            of: database, in: data, from: predecessor, driver: driver, logger: logger)
         try await FirstAdministrator(database: database, tokenFile: options.administratorTokenFile)
             .create(at: clock.now())
         return Ground(data: data, clock: clock, driver: driver, database: database, keys: keys, lease: lease)
@@ -134,9 +169,10 @@ private struct Ground: Sendable {
 }
 
 /// Every room, built and not yet at work.
-private struct Rooms: Sendable {
+struct Rooms: Sendable {
     let gateway: Gateway
     let ingestion: SpoolIngestion
+    let predecessors: PredecessorSpools
     let sealer: LogSealer
     let audit: AuditAgents
     let traces: TracePath?
@@ -144,10 +180,15 @@ private struct Rooms: Sendable {
     let budgets: BudgetWatch
     let server: AdministrationServer
 
-    init(_ settings: PlatformSettings, on ground: Ground, logger: Logger) throws {
+    init(
+        _ settings: PlatformSettings, on ground: Ground, inheriting sockets: HandedSockets, logger: Logger
+    ) throws {
         let (data, clock, database) = (ground.data, ground.clock, ground.database)
         let tagKey = try KeyFile.key(at: data.url("audit-tag.key"))
-        let gateway = try Self.makeGateway(settings, data: data, tagKey: tagKey, logger: logger)
+        let places = try SpoolPlaces(in: data)
+        let gateway = try Self.makeGateway(
+            settings, data: data, spool: places, tagKey: tagKey, inheriting: sockets, logger: logger)
+        predecessors = PredecessorSpools(places: places, database: database, logger: logger)
         let ingestion = SpoolIngestion(spool: gateway.spool, database: database, logger: logger)
         let signer = try CheckpointSigner(name: settings.name, seed: try KeyFile.key(at: data.url("seal.key")))
         let sealer = LogSealer(
@@ -181,7 +222,8 @@ private struct Rooms: Sendable {
                     ingestion: ingestion, traces: traces?.totals
                 ).text
             },
-            traffic: { gateway.trafficFigures }, now: { clock.now() }, logger: logger)
+            traffic: { gateway.trafficFigures }, now: { clock.now() },
+            inherited: sockets.take(AdministrationServer.socketName(settings.administration)), logger: logger)
         (self.gateway, self.ingestion, self.sealer) = (gateway, ingestion, sealer)
         (self.audit, self.traces, self.budgets) = (audit, traces, budgets)
     }
@@ -191,7 +233,7 @@ private struct Rooms: Sendable {
         [
             Task { await controlPlane.run(publicURL: publicURL) }, Task { await ingestion.run() },
             Task { await sealer.run() }, Task { await audit.run() }, Task { await budgets.run() },
-            Task { await traces?.run() },
+            Task { await traces?.run() }, Task { await predecessors.run() },
             Task { await CertificateWatch(gateway: gateway, logger: logger).run() },
         ]
     }
@@ -219,18 +261,21 @@ private struct Rooms: Sendable {
     }
 
     private static func makeGateway(
-        _ settings: PlatformSettings, data: DataDirectory, tagKey: [UInt8], logger: Logger
+        _ settings: PlatformSettings, data: DataDirectory, spool: SpoolPlaces, tagKey: [UInt8],
+        inheriting sockets: HandedSockets, logger: Logger
     ) throws -> Gateway {
-        try Gateway(
+        let name = try settings.gatewayName(in: data)
+        return try Gateway(
             configuration: GatewayConfiguration(
-                name: try settings.gatewayName(in: data), listeners: settings.gateway.listeners,
+                name: name, listeners: settings.gateway.listeners,
                 loops: settings.gateway.loops ?? ProcessInfo.processInfo.activeProcessorCount,
-                spoolDirectory: data.path("spool"), auditTagKey: tagKey,
+                spoolDirectory: spool.path, auditTagKey: tagKey,
                 http2: HTTP2Settings(
                     isEnabled: settings.gateway.http2Streams > 0,
                     maximumStreams: max(1, settings.gateway.http2Streams)),
-                accessLog: settings.gateway.accessLog, traces: settings.traces),
-            logger: logger)
+                accessLog: settings.gateway.accessLog, traces: settings.traces,
+                recordSource: spool.source(ofGateway: name)),
+            inherited: { sockets.take($0) }, logger: logger)
     }
 }
 

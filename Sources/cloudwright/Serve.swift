@@ -2,6 +2,7 @@ import ArgumentParser
 import ConfigurationFile
 import Foundation
 import Glibc
+import Handover
 import Logging
 
 /// `cloudwright serve`: the whole platform in one process.
@@ -11,7 +12,8 @@ struct Serve: AsyncParsableCommand {
         discussion: """
             Goes on from what the data directory holds; the file is applied where it was changed since it was last \
             applied. SIGTERM and SIGINT finish the requests in flight, stop the service instances and end. SIGHUP \
-            opens the access log anew and reads the gateway's certificates again.
+            opens the access log anew and reads the gateway's certificates again. SIGUSR2 starts the program as it \
+            is on disk now and passes everything to it, without one failed request (cloudwright upgrade does both).
             """)
 
     @Option(name: [.customShort("f"), .long], help: "The cloud's configuration (YAML).")
@@ -32,7 +34,13 @@ struct Serve: AsyncParsableCommand {
     @Option(help: "Seconds that requests in flight may take to finish at the end.")
     var drainSeconds: Int = 30
 
+    @Option(help: "Seconds that requests and connections may take to finish after another process has taken over.")
+    var upgradeDrainSeconds: Int = 120
+
     func validate() throws {
+        guard (0...86_400).contains(upgradeDrainSeconds) else {
+            throw ValidationError("--upgrade-drain-seconds is \(upgradeDrainSeconds); give 0 to 86400")
+        }
         guard Logger.Level(rawValue: logLevel) != nil else {
             throw ValidationError("--log-level is '\(logLevel)'; give trace, debug, info, notice, warning or error")
         }
@@ -45,6 +53,8 @@ struct Serve: AsyncParsableCommand {
         LoggingSystem.bootstrap(StreamLogHandler.standardError)
         // Whoever rotates logs does not wait until there is one.
         Glibc.signal(SIGHUP, SIG_IGN)
+        Glibc.signal(SIGUSR2, SIG_IGN)
+        let predecessor = Predecessor.ofThisProcess()
         var logger = Logger(label: "cloudwright")
         logger.logLevel = Logger.Level(rawValue: logLevel) ?? .info
         let platform = try await Platform.start(
@@ -52,13 +62,30 @@ struct Serve: AsyncParsableCommand {
                 file: URL(fileURLWithPath: file),
                 announce: announce.map { URL(fileURLWithPath: $0) },
                 administratorTokenFile: administratorTokenFile.map { URL(fileURLWithPath: $0) },
-                drainLimit: .seconds(Int64(drainSeconds)), adoptsKeys: adoptKeys),
-            logger: logger)
+                drainLimit: .seconds(Int64(drainSeconds)), adoptsKeys: adoptKeys,
+                upgradeDrainLimit: .seconds(Int64(upgradeDrainSeconds))),
+            takingOverFrom: predecessor, logger: logger)
         let hangups = Hangups { platform.reload() }
-        let signal = await TerminationSignals().next()
-        hangups.ignore()
-        logger.notice("Stopping", metadata: ["signal": "\(signal)"])
-        await platform.stop()
+        let signals = ProcessSignals()
+        while true {
+            let signal = await signals.next()
+            if signal == SIGUSR2 {
+                switch await platform.handOver() {
+                case .done: return
+                case .refused(let reason):
+                    logger.error(
+                        "The platform is not handed over; it goes on as it was", metadata: ["reason": "\(reason)"])
+                    try platform.announce(refusedUpgrade: reason)
+                    continue
+                case .failed(let reason):
+                    throw CommandFailure("no process could take over (\(reason)); start the platform again")
+                }
+            }
+            hangups.ignore()
+            logger.notice("Stopping", metadata: ["signal": "\(signal)"])
+            await platform.stop()
+            return
+        }
     }
 }
 
@@ -76,20 +103,21 @@ private struct Hangups {
     func ignore() { source.cancel() }
 }
 
-/// SIGTERM and SIGINT as a value to wait for. A second one ends the process at once, as impatient people expect.
-private struct TerminationSignals {
+/// SIGTERM, SIGINT and SIGUSR2 as values to wait for. A second one of the first two ends the process at once, as
+/// impatient people expect.
+private struct ProcessSignals {
     private let stream: AsyncStream<Int32>
     private let sources: [any DispatchSourceSignal]
 
     init() {
-        let (stream, continuation) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingOldest(1))
+        let (stream, continuation) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingNewest(4))
         self.stream = stream
-        sources = [SIGTERM, SIGINT].map { number in
+        sources = [SIGTERM, SIGINT, SIGUSR2].map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
                 continuation.yield(number)
-                signal(number, SIG_DFL)
+                if number != SIGUSR2 { signal(number, SIG_DFL) }
             }
             source.resume()
             return source

@@ -67,6 +67,9 @@ enum House {
 
     private static let dataPlane: [Room] = [
         Room("CGateway", .shim),
+        // Passes the platform from one process to the next: a channel with descriptors, and the start of a program.
+        Room("CHandover", .shim),
+        Room("Handover", .outer, ["CHandover", "CloudModel", "Foundation", "Glibc", "Synchronization"]),
         // HTTP/2 framing does no input or output of its own, so it fits the loop.
         Room("CNghttp2", .shim),
         // The processor's instruction for checksums.
@@ -154,8 +157,9 @@ enum House {
             [
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console", "ControlPlane", "Credentials", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes",
-                "Hummingbird", "Logging", "MerkleLog", "NIOCore", "Passwords", "PayPerUse", "ScalingListener",
-                "ScalingReplay", "SealedBooks", "ServiceLifecycle", "Synchronization", "WebSocketFrames", "Yams",
+                "Hummingbird", "HummingbirdCore", "Logging", "MerkleLog", "NIOCore", "NIOPosix", "Passwords", "PayPerUse",
+                "ScalingListener", "ScalingReplay", "SealedBooks", "ServiceLifecycle", "Synchronization",
+                "WebSocketFrames", "Yams",
             ]),
         // libcurl makes the connection of a console, with TLS: Foundation's WebSockets need a libcurl that Debian 12
         // does not have.
@@ -177,7 +181,8 @@ enum House {
                 "AdministrationAPI", "AdministrationClient", "ArgumentParser", "AuditMonitor", "Bookkeeping",
                 "CloudController", "CloudModel", "CloudPorts", "ConfigurationFile", "ControlPlane", "Credentials",
                 "Dispatch",
-                "FencingPrograms", "Foundation", "Gateway", "Glibc", "HealthProbing", "HypervisorLibvirt", "ImageFiles",
+                "FencingPrograms", "Foundation", "Gateway", "Glibc", "Handover", "HealthProbing", "HypervisorLibvirt",
+                "ImageFiles",
                 "LocalProcesses", "LogDatabasePostgres", "LogDatabaseSQLite", "LogRecords", "Logging", "MerkleLog",
                 "Notifications",
                 "PayPerUse",

@@ -44,12 +44,19 @@ extension GatewayTests {
                 Rule("4 a bare CR", get(("x-a", "1\r2"))),
                 Rule("5 LF and NUL in a value", get(("x-a", "1\n2")), get(("x-a", "1\02"))),
                 Rule(
+                    "6 white space before the first field, or around a value", get((" x-a", "1")),
+                    get(("\tx-a", "1")), get((" ", "1")), get(("\r\n x-a", "1")), get(("x-a", " 1")),
+                    get(("x-a", "1\t"))),
+                Rule(
                     "7 names that are no tokens", get(("", "1")), get(("x(a", "1")), get(("X-A", "1")),
                     get(("x:a", "1"))),
                 lengthRule, overflow,
                 Rule(
                     "10 to 13 a transfer coding", get(("transfer-encoding", "chunked")),
                     get(("transfer-encoding", "gzip"))),
+                Rule(
+                    "12 a transfer coding beside what stands for a version", get(("transfer-encoding", "chunked")),
+                    [(":version", "HTTP/1.0")] + get(("transfer-encoding", "chunked"))),
                 Rule("16 a target with another host in it", bare("GET", "web", "http://other/")),
                 Rule(
                     "17 fields of one connection", get(("connection", "x-a")), get(("keep-alive", "5")),
@@ -100,6 +107,32 @@ extension GatewayTests {
                 #expect(try client.response(on: 1).reset != nil)
                 #expect(try client.exchange(3).text == "hello")
                 #expect(origin.requests.count { $0.body.isEmpty } == origin.requests.count)
+            }
+            await fixture.stop()
+        }
+
+        /// 6 and 12 of an instance's answer: it is none, its bytes reach nobody, and the connection is not used again.
+        @Test(arguments: [
+            "HTTP/1.1 200 OK\r\n x-a: 1\r\ncontent-length: 5\r\n\r\nhello",
+            "HTTP/1.1 200 OK\r\n\tx-a: 1\r\ncontent-length: 5\r\n\r\nhello",
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+            "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        ])
+        func anAnswerOfDoubtfulFramingIsABadGateway(_ answer: String) async throws {
+            let origin = try TestOrigin { connection, origin in
+                while try TestRequest(from: connection) != nil {
+                    try connection.write(
+                        origin.accepted == 1 ? answer : "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\ngood")
+                }
+            }
+            let fixture = try await GatewayFixture.serving(origin)
+            try await blocking {
+                let client = try HTTP2Connection(port: fixture.port)
+                let refused = try client.exchange(1)
+                #expect(refused.status == 502)
+                #expect(!refused.text.contains("hello"))
+                #expect(try client.exchange(3).text == "good")
+                #expect(origin.accepted == 2, "another connection")
             }
             await fixture.stop()
         }

@@ -209,6 +209,69 @@ extension GatewayTests {
             await fixture.stop()
         }
 
+        /// Both ways at once, more than all pipes hold together, and every byte where it belongs.
+        @Test(arguments: [1, 40])
+        func muchIsNotCopied(_ connections: Int) async throws {
+            let origin = try TestOrigin { connection, _ in
+                while true {
+                    let bytes = try connection.readSome(65_536)
+                    if bytes.isEmpty { return }
+                    try connection.write(bytes)
+                }
+            }
+            let (fixture, port) = try await Self.start(Self.service(), [origin.port])
+            let size = connections == 1 ? 16_000_000 : 1_000_000
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in 0..<connections {
+                    group.addTask {
+                        try await blocking {
+                            let client = try TestSocket(port: port)
+                            let sent = (0..<size).map { UInt8(truncatingIfNeeded: $0 / 251 + $0 + number) }
+                            Thread.detachNewThread {
+                                try? client.write(sent)
+                                client.finishWriting()
+                            }
+                            #expect(try client.read(size) == sent)
+                            #expect(try client.isAtEnd())
+                            client.close()
+                        }
+                    }
+                }
+                try await group.waitForAll()
+            }
+            try await blocking {
+                let records = try fixture.usage(count: connections)
+                #expect(records.count == connections)
+                #expect(records.allSatisfy { $0.bytesIn == UInt64(size) && $0.bytesOut == UInt64(size) })
+            }
+            let spliced = fixture.gateway.statistics.total("spliced_bytes")
+            // Of forty with both directions some find no pipe; of one, next to nothing is copied.
+            let least = connections == 1 ? UInt64(size) : 1
+            #expect(spliced >= least, "\(spliced) of \(2 * size * connections)")
+            await fixture.stop()
+        }
+
+        /// A consumer that goes away with bytes in its pipe: the next one gets none of them.
+        @Test func whatWasOnItsWayToOneConsumerReachesNoOther() async throws {
+            let origin = try TestOrigin { connection, origin in
+                let mark = UInt8(truncatingIfNeeded: origin.accepted)
+                let chunk = [UInt8](repeating: mark, count: 65_536)
+                for _ in 0..<512 { try connection.write(chunk) }
+            }
+            let (fixture, port) = try await Self.start(Self.service(), [origin.port])
+            try await blocking {
+                for round in 1...20 {
+                    let client = try TestSocket(port: port, receiveBuffer: 16_384)
+                    let bytes = try client.read(2_000_000)
+                    #expect(bytes.allSatisfy { $0 == UInt8(round) })
+                    client.close()
+                    try waitUntil("the instance is free") { origin.openConnections == 0 }
+                }
+            }
+            #expect(fixture.gateway.statistics.total("spliced_bytes") > 0)
+            await fixture.stop()
+        }
+
         @Test func aLongConnectionIsBookedInStretches() async throws {
             let origin = try Self.origin()
             let service = Self.service { $0.tcp?.recordInterval = .milliseconds(50) }
@@ -225,6 +288,9 @@ extension GatewayTests {
                 try waitUntil("all is booked") { try fixture.usage().reduce(0) { $0 + $1.bytesOut } == 9 }
                 let records = try fixture.usage()
                 #expect(records.reduce(0) { $0 + $1.bytesIn } == 5)
+                #expect(records.first?.outcome == .tunnel)
+                #expect(records.dropFirst().allSatisfy { $0.outcome == .tunnelContinued })
+                #expect(fixture.gateway.trafficFigures.allSatisfy { $0.requests == 1 })
                 #expect(Set(records.map(\.requestID)).count == records.count)
                 for (one, next) in zip(records, records.dropFirst()) { #expect(one.completedAt <= next.receivedAt) }
             }

@@ -132,6 +132,14 @@ final class TestSocket: @unchecked Sendable {
     }
 
     /// Reads and forgets.
+    /// What there is, at least a byte and at most so many; nothing at the end.
+    func readSome(_ most: Int) throws -> [UInt8] {
+        if buffer.isEmpty, try !fill() { return [] }
+        let bytes = Array(buffer.prefix(most))
+        buffer.removeFirst(bytes.count)
+        return bytes
+    }
+
     func skip(_ count: Int) throws {
         var left = count - min(count, buffer.count)
         buffer.removeSubrange(..<min(count, buffer.count))

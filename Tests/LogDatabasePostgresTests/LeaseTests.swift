@@ -82,6 +82,24 @@ struct LeaseTests {
         for database in databases { await database.close() }
     }
 
+    @Test func whoSucceedsByNameWaitsForNobody() async throws {
+        let databases = try await open(2)
+        let (first, second) = (databases[0], databases[1])
+        #expect(try await first.acquireLease(holder: "a, process 1", for: .minutes(5)) == .held(epoch: 1))
+        // Another name is no succession.
+        guard
+            case .heldByAnother = try await second.acquireLease(
+                holder: "a, process 2", succeeding: "b, process 1", for: .minutes(5))
+        else { return #expect(Bool(false), "the lease is taken") }
+        let attempt = try await second.acquireLease(
+            holder: "a, process 2", succeeding: "a, process 1", for: .minutes(5))
+        #expect(attempt == .held(epoch: 2))
+        let late = await #expect(throws: LogDatabaseError.self) { try await first.commit(decision("too late")) }
+        #expect(late?.code == .superseded)
+        try await second.commit(decision("by the successor"))
+        for database in databases { await database.close() }
+    }
+
     /// Epochs of the stored decisions only grow, however the holders change while they write.
     @Test func decisionsOfTwoHoldersNeverMix() async throws {
         let databases = try await open(3)

@@ -176,6 +176,15 @@ public final class PostgresServer: Sendable {
         process.waitUntilExit()
     }
 
+    /// Ends the server by SIGKILL, which it cannot see coming; it can be started again.
+    public func kill() throws {
+        let file = try String(contentsOfFile: data + "/postmaster.pid", encoding: .utf8)
+        guard let process = file.split(separator: "\n").first.flatMap({ Int32($0) }), Glibc.kill(process, SIGKILL) == 0
+        else { throw Failure(description: "the server cannot be killed: \(String(cString: strerror(errno)))") }
+        // The keeper sees it, and ends.
+        running.take()?.0.waitUntilExit()
+    }
+
     /// Stops the server and removes what it was.
     public func remove() async {
         await stop(immediate: true)

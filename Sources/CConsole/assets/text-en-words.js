@@ -139,6 +139,7 @@ export const texts = {
   "outcome.failed": "failed",
   "outcome.rejected": "rejected",
   "outcome.tunnel": "tunnel",
+  "outcome.tunnel-continued": "tunnel, continued",
   "credential.password": "password",
   "credential.http-basic": "HTTP Basic",
   "credential.api-key": "API key",

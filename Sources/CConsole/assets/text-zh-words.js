@@ -139,6 +139,7 @@ export const texts = {
   "outcome.failed": "失败",
   "outcome.rejected": "被拒",
   "outcome.tunnel": "隧道",
+  "outcome.tunnel-continued": "隧道（续）",
   "credential.password": "密码",
   "credential.http-basic": "HTTP Basic",
   "credential.api-key": "API 密钥",

@@ -110,6 +110,12 @@ static inline bool cgateway_is_broken(uint32_t events) { return (events & (EPOLL
 static inline uint32_t cgateway_connection_interest(void) { return EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET; }
 static inline uint32_t cgateway_listener_interest(void) { return EPOLLIN; }
 
+// A pipe, non-blocking, that holds so many bytes where the kernel allows it. How many it holds, or -errno.
+int cgateway_pipe(int ends[2], int bytes);
+
+// Moves bytes from a socket to a pipe or from a pipe to a socket. How many, 0 at the source's end, or -errno.
+ssize_t cgateway_splice(int source, int sink, size_t count);
+
 // MARK: Time and threads
 
 // Microseconds of the monotonic clock, and of the wall clock; neither enters the kernel where the vDSO serves them.
