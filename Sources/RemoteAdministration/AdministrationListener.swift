@@ -40,12 +40,22 @@ struct AdministrationListener: Service {
                 try? await server.closeFuture.get()
                 await connections.ended()
             } onGracefulShutdown: {
-                server.close(promise: nil)
-                connections.quiesce()
+                stop(server)
             }
         } onCancel: {
             server.close(promise: nil)
             connections.close()
+        }
+    }
+
+    /// Closing at once would drop a connection that has been accepted and is on its way to the loop that serves it.
+    private func stop(_ server: any Channel) {
+        let connections = connections
+        server.setOption(ChannelOptions.autoRead, value: false).whenComplete { _ in
+            server.eventLoop.scheduleTask(in: .milliseconds(250)) {
+                server.close(promise: nil)
+                connections.quiesce()
+            }
         }
     }
 

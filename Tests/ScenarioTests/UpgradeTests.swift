@@ -87,12 +87,10 @@ extension Scenarios {
         private func checkBooks(_ context: ScenarioContext, answered ids: [String], since began: Timestamp) async throws
         {
             #expect(Set(ids).count == ids.count, "no response twice")
-            var filter = UsageFilter()
-            filter.service = "shop"
-            filter.from = began.rfc3339
             let answered = Set(ids)
-            let found = try await context.eventually("the records of \(ids.count) responses", within: .seconds(90)) {
-                let found = try await context.administration.usageRecords(filter, limit: 1_000).map(\.requestID)
+            let ended = Timestamp(microseconds: Int64(Date().timeIntervalSince1970 * 1_000_000)) + .seconds(1)
+            let found = try await context.eventually("the records of \(ids.count) responses", within: .seconds(60)) {
+                let found = try await booked(context, from: began, until: ended)
                 return answered.isSubset(of: found) ? found : nil
             }
             #expect(Set(found).count == found.count, "no record twice")
@@ -100,6 +98,26 @@ extension Scenarios {
             for log in try await context.administration.verifyLogs() {
                 #expect(log.fault == nil, "\(log.log): \(log.fault ?? "")")
             }
+        }
+
+        /// The ids of all records of a time, a part after another: one page has a thousand.
+        private func booked(
+            _ context: ScenarioContext, from began: Timestamp, until ended: Timestamp
+        ) async throws -> [String] {
+            var ids: [String] = []
+            var filter = UsageFilter()
+            filter.service = "shop"
+            var from = began
+            while from < ended {
+                let until = from + .milliseconds(250)
+                filter.from = from.rfc3339
+                filter.until = until.rfc3339
+                let part = try await context.administration.usageRecords(filter, limit: 1_000)
+                try #require(part.count < 1_000)
+                ids += part.map(\.requestID)
+                from = until
+            }
+            return ids
         }
 
         // MARK: The load
