@@ -53,12 +53,13 @@ package struct AnswerWatch: Sendable {
         let calls = BlockingCalls(maximumThreads: 1, maximumWaiting: 1)
         let asking = Task {
             while !Task.isCancelled {
-                question.begin()
+                // Told on the thread that asks: tasks that have to wait for a processor are no silence.
                 _ = try? await calls.run {
+                    question.begin()
                     ask()
+                    question.end()
                     return .success(true)
                 }
-                question.end()
                 try? await Task.sleep(for: interval)
             }
         }
