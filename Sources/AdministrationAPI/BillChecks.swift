@@ -56,8 +56,8 @@ extension API {
         }
 
         public static let summary = """
-            What came of checking a closed bill against the platform's own logs. Who does not trust the platform checks \
-            its proof with `cloudwright verify`.
+            What came of checking a closed bill against the platform's own logs. Who does not trust the platform \
+            checks its proof with `cloudwright verify`.
             """
         public static let fields = [
             "bill": "The bill.",

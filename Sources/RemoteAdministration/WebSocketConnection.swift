@@ -74,7 +74,8 @@ final class WebSocketConnection: Sendable {
         let alarm = channel.eventLoop.scheduleTask(in: writeTimeout) { [channel] in channel.close(promise: nil) }
         defer { alarm.cancel() }
         let frame = ByteBuffer(bytes: message.frame())
-        try await onTakeover { $0.write(frame) }.get()
+        let isLast = if case .close = message { true } else { false }
+        try await onTakeover { $0.write(frame, isLast: isLast) }.get()
     }
 
     /// Says why, and ends it. Repeated, it does nothing.
@@ -141,6 +142,8 @@ final class WebSocketTakeover: ChannelDuplexHandler {
     private var context: ChannelHandlerContext?
     private var hasAsked = false
     private var isClosing = false
+    /// A close frame was sent: the client's own is its answer, and is not answered again (RFC 6455, section 5.5.1).
+    private var hasSaidClose = false
     var speaksHTTP = true
 
     init(_ connection: WebSocketConnection) { self.connection = connection }
@@ -175,7 +178,7 @@ final class WebSocketTakeover: ChannelDuplexHandler {
     /// Answers a close frame, or tells of a fault, and ends the connection.
     private func end(_ code: UInt16, _ reason: String, _ context: ChannelHandlerContext) {
         isClosing = true
-        send(.close(code: code, reason: reason), context)
+        if !hasSaidClose { send(.close(code: code, reason: reason), context) }
         context.close(promise: nil)
         connection.finish()
     }
@@ -184,10 +187,12 @@ final class WebSocketTakeover: ChannelDuplexHandler {
         context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: message.frame())), promise: nil)
     }
 
-    func write(_ frame: ByteBuffer) -> EventLoopFuture<Void> {
-        guard let context, !isClosing else {
+    /// - Parameter isLast: it is a close frame.
+    func write(_ frame: ByteBuffer, isLast: Bool) -> EventLoopFuture<Void> {
+        guard let context, !isClosing, !hasSaidClose else {
             return connection.failed(ChannelError.ioOnClosedChannel)
         }
+        hasSaidClose = isLast
         return context.writeAndFlush(wrapOutboundOut(frame))
     }
 

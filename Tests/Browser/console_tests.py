@@ -192,7 +192,7 @@ def virtual_servers_commanded(page, around):
     page.view("infrastructure")
     page.press("button", f"Drain {host}")
     page.wait_for_text("stays for now", "dialog")
-    page.type("dialog input", host)
+    page.type("dialog input:not([type=number])", host)
     page.press("dialog button.danger")
     page.wait_for_text("closed", f"[data-key=host-{host}]")
     page.press("button", f"Abort the drain {host}")

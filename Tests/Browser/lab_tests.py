@@ -33,9 +33,8 @@ def console_used(page, around):
     page.wait_for_text("Open", "[data-key=terminal] .pill")
     page.wait("document.activeElement === document.querySelector('.terminal')", "the focus in the terminal")
     page.key("Enter", number=13)
-    page.wait(r"/[#$] $/m.test(document.querySelector('.terminal').innerText + ' ')", "the guest's shell", limit=30)
-    page.send("Input.insertText", text="")
-    for character in "dmesg | head -n 3; echo $((40 + 2))-in-the-page":
+    page.wait(r"/[#$]\s*$/m.test(document.querySelector('.terminal').innerText)", "the guest's shell", limit=30)
+    for character in "busybox dmesg | busybox head -n 4; echo $((40 + 2))-in-the-page":
         page.send("Input.dispatchKeyEvent", type="keyDown", key=character, text=character)
         page.send("Input.dispatchKeyEvent", type="keyUp", key=character)
     page.key("Enter", number=13)

@@ -34,6 +34,12 @@ import Testing
                     struct Reference: Decodable {
                         var ref: String?
                         enum CodingKeys: String, CodingKey { case ref = "$ref" }
+
+                        /// A schema may be just `true`.
+                        init(from decoder: any Decoder) throws {
+                            ref = try? decoder.container(keyedBy: CodingKeys.self).decodeIfPresent(
+                                String.self, forKey: .ref)
+                        }
                     }
                     var schema: Reference?
                 }

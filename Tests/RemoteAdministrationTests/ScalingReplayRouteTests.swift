@@ -10,7 +10,7 @@ import Testing
     private static let began = Timestamp(microseconds: 1_790_000_000_000_000)
     private static let path = "/api/v1/services/shop/scaling/replay"
 
-    /// Requests of a wave of load: from one to four at once in each minute of an hour, each two thirds of a minute long.
+    /// Requests of a wave of load: from one to four at once in each minute of an hour, each 40 seconds long.
     private static func wave(minutes: Int64 = 60) -> [UsageRecord] {
         (0..<minutes).flatMap { minute in
             (0..<(1 + minute % 4)).map { number in
