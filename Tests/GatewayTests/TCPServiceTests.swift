@@ -245,7 +245,7 @@ extension GatewayTests {
                 #expect(records.allSatisfy { $0.bytesIn == UInt64(size) && $0.bytesOut == UInt64(size) })
             }
             let spliced = fixture.gateway.statistics.total("spliced_bytes")
-            // Of one, next to nothing is copied; of several at once, less reaches the size from which on pipes are used.
+            // Of one, next to nothing is copied; of several, less reaches the size from which on pipes are used.
             let least = connections == 1 ? UInt64(size) : 1
             #expect(spliced >= least, "\(spliced) of \(2 * size * connections)")
             await fixture.stop()
