@@ -248,7 +248,7 @@ struct UsageSums {
         """
 
     private static let records = """
-        SELECT completed_at AS at, consumer, service, instance, 1::bigint AS requests,
+        SELECT completed_at AS at, consumer, service, instance, (outcome <> 6)::integer::bigint AS requests,
             (outcome = 4)::integer::bigint AS rejected, (outcome = 3)::integer::bigint AS failed,
             (outcome IN (1, 2))::integer::bigint AS aborted, bytes_in, bytes_out,
             CASE WHEN forwarded_at IS NULL THEN 0 ELSE greatest(0, completed_at - forwarded_at) END

@@ -209,7 +209,7 @@ struct UsageSums {
         """
 
     private static let records = """
-        SELECT completed_at AS at, consumer, service, instance, 1 AS requests, outcome = 4 AS rejected,
+        SELECT completed_at AS at, consumer, service, instance, outcome <> 6 AS requests, outcome = 4 AS rejected,
             outcome = 3 AS failed, outcome IN (1, 2) AS aborted, bytes_in, bytes_out,
             CASE WHEN forwarded_at IS NULL THEN 0 ELSE max(0, completed_at - forwarded_at) END AS busy
         FROM usage_record

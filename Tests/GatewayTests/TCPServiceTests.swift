@@ -209,8 +209,8 @@ extension GatewayTests {
             await fixture.stop()
         }
 
-        /// Both ways at once, more than all pipes hold together, and every byte where it belongs.
-        @Test(arguments: [1, 40])
+        /// Both ways at once, more than the pipes hold, and every byte where it belongs.
+        @Test(arguments: [1, 4])
         func muchIsNotCopied(_ connections: Int) async throws {
             let origin = try TestOrigin { connection, _ in
                 while true {
@@ -245,7 +245,7 @@ extension GatewayTests {
                 #expect(records.allSatisfy { $0.bytesIn == UInt64(size) && $0.bytesOut == UInt64(size) })
             }
             let spliced = fixture.gateway.statistics.total("spliced_bytes")
-            // Of forty with both directions some find no pipe; of one, next to nothing is copied.
+            // Of one, next to nothing is copied; of several, less reaches the size from which on pipes are used.
             let least = connections == 1 ? UInt64(size) : 1
             #expect(spliced >= least, "\(spliced) of \(2 * size * connections)")
             await fixture.stop()
