@@ -26,10 +26,19 @@ struct LossTests {
 
     /// Writes decisions and batches until told to stop; gives back how many of each, and the failures met.
     private static func work(
-        _ database: PostgresLogDatabase, until isOver: @Sendable () async -> Bool
+        _ database: PostgresLogDatabase, _ progress: Progress
+    ) async throws -> (rounds: Int, failures: Int) {
+        do { return try await rounds(database, progress) } catch {
+            await progress.end()
+            throw error
+        }
+    }
+
+    private static func rounds(
+        _ database: PostgresLogDatabase, _ progress: Progress
     ) async throws -> (rounds: Int, failures: Int) {
         var (rounds, failures) = (0, 0)
-        while await !isOver() {
+        while await !progress.isOver {
             let first = UInt64(rounds * 10 + 1)
             failures += try await insist { () throws(LogDatabaseError) in
                 // As the spool does: from the mark on.
@@ -42,23 +51,54 @@ struct LossTests {
             let decision = transaction
             failures += try await insist { () throws(LogDatabaseError) in try await database.commit(decision) }.failures
             rounds += 1
+            await progress.advance()
         }
         return (rounds, failures)
     }
 
+    /// Reads are tried again as well: a connection may find out only now that its server has crashed.
     private static func check(_ database: PostgresLogDatabase, rounds: Int) async throws {
-        var query = EventQuery()
-        query.limit = 1_000_000
-        let kinds = try await database.events(query).elements.map(\.kind)
-        #expect(kinds == (0..<rounds).map { "round.\($0)" }, "every decision once")
-        let total = try await database.requestUsage(UsageQuery()).reduce(0) { $0 + $1.requests }
-        #expect(total == Int64(rounds * 10), "every record once")
-        #expect(try await database.recordGaps(from: .epoch, until: .distantFuture, limit: 10) == [])
+        var all = EventQuery()
+        all.limit = 1_000_000
+        let query = all
+        let events = try await insist { () throws(LogDatabaseError) in try await database.events(query) }.value
+        #expect(events.elements.map(\.kind) == (0..<rounds).map { "round.\($0)" }, "every decision once")
+        let usage = try await insist { () throws(LogDatabaseError) in
+            try await database.requestUsage(UsageQuery())
+        }.value
+        #expect(usage.reduce(0) { $0 + $1.requests } == Int64(rounds * 10), "every record once")
+        let gaps = try await insist { () throws(LogDatabaseError) in
+            try await database.recordGaps(from: .epoch, until: .distantFuture, limit: 10)
+        }.value
+        #expect(gaps == [])
     }
 
-    private actor Switch {
+    /// How far the work is: faults come by that, not by the clock, so that there is work between them on any machine.
+    private actor Progress {
         private(set) var isOver = false
-        func end() { isOver = true }
+        private var rounds = 0
+        private var waiter: (rounds: Int, continuation: CheckedContinuation<Void, Never>)?
+
+        func advance() {
+            rounds += 1
+            if let waiter, waiter.rounds <= rounds { resume() }
+        }
+
+        func end() {
+            isOver = true
+            resume()
+        }
+
+        /// Returns after so many more rounds, or once the work has ended.
+        func more(_ count: Int) async {
+            guard !isOver else { return }
+            await withCheckedContinuation { waiter = (rounds + count, $0) }
+        }
+
+        private func resume() {
+            waiter?.continuation.resume()
+            waiter = nil
+        }
     }
 
     @Test func aServerThatCrashesUnderLoadLosesNothing() async throws {
@@ -66,16 +106,16 @@ struct LossTests {
         try await server.start()
         let settings = try PostgresConnectionSettings(try await server.makeDatabase())
         let database = try await PostgresLogDatabase.open(settings)
-        let over = Switch()
-        async let work = Self.work(database) { await over.isOver }
+        let progress = Progress()
+        async let work = Self.work(database, progress)
         for round in 0..<6 {
-            try await Task.sleep(for: .milliseconds(300))
+            await progress.more(3)
             await server.stop(immediate: round % 2 == 0)
             try await server.start()
         }
-        await over.end()
+        await progress.end()
         let (rounds, failures) = try await work
-        #expect(rounds > 6)
+        #expect(rounds >= 18)
         #expect(failures > 0, "the server was away")
         try await Self.check(database, rounds: rounds)
         await database.close()
@@ -116,14 +156,14 @@ struct LossTests {
         let both = "host=\(primary.directory),\(replica.directory) port=\(primary.port) user=books dbname=\(name)"
         let database = try await PostgresLogDatabase.open(
             PostgresConnectionSettings(both + " target_session_attrs=read-write"))
-        let over = Switch()
-        async let work = Self.work(database) { await over.isOver }
-        try await Task.sleep(for: .milliseconds(700))
+        let progress = Progress()
+        async let work = Self.work(database, progress)
+        await progress.more(5)
         await primary.stop(immediate: true)
         try await replica.sql("ALTER SYSTEM SET synchronous_standby_names = ''")
         try await replica.promote()
-        try await Task.sleep(for: .milliseconds(700))
-        await over.end()
+        await progress.more(5)
+        await progress.end()
         let (rounds, failures) = try await work
         #expect(failures > 0, "the primary was away")
         try await Self.check(database, rounds: rounds)

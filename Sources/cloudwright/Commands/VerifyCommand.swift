@@ -23,8 +23,10 @@ enum AuditorFiles {
     /// a restored backup or a replica's copy.
     static func database(_ name: String) async throws -> any LogDatabase {
         if name.hasPrefix("postgres:") {
-            return try await PostgresLogDatabase.open(
-                PostgresConnectionSettings(file: String(name.dropFirst("postgres:".count))))
+            let file = String(name.dropFirst("postgres:".count))
+            do { return try await PostgresLogDatabase.open(PostgresConnectionSettings(file: file)) } catch {
+                throw CommandFailure("\(name) cannot be opened: \(error.message)")
+            }
         }
         let path = name.hasPrefix("sqlite:") ? String(name.dropFirst("sqlite:".count)) : name
         try checkDatabase(path)
