@@ -157,7 +157,8 @@ enum House {
             [
                 "AdministrationAPI", "AuditMonitor", "Bookkeeping", "CloudModel", "CloudPorts", "ConfigurationFile",
                 "Console", "ControlPlane", "Credentials", "Foundation", "FoundationEssentials", "Glibc", "HTTPTypes",
-                "Hummingbird", "HummingbirdCore", "Logging", "MerkleLog", "NIOCore", "NIOPosix", "Passwords", "PayPerUse",
+                "Hummingbird", "HummingbirdCore", "Logging", "MerkleLog", "NIOCore", "NIOPosix", "Passwords",
+                "PayPerUse",
                 "ScalingListener", "ScalingReplay", "SealedBooks", "ServiceLifecycle", "Synchronization",
                 "WebSocketFrames", "Yams",
             ]),
