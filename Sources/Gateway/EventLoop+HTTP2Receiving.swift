@@ -21,6 +21,7 @@ extension EventLoop {
         }
         // A last frame without content is how many end a body.
         if type == NGHTTP2_DATA.rawValue, header.pointee.flags & UInt8(NGHTTP2_FLAG_END_STREAM.rawValue) != 0 { return }
+        if type == NGHTTP2_WINDOW_UPDATE.rawValue, session.pointee.floods.answersFrame() { return }
         let now = state.pointee.clock.monotonic
         var isWithin = session.pointee.floods.payForFrames(now: now)
         if type == NGHTTP2_RST_STREAM.rawValue, !session.pointee.floods.payForReset(now: now) { isWithin = false }

@@ -214,7 +214,7 @@ extension EventLoop {
         if count > 0, let source = stream.pointee.source {
             room.baseAddress!.copyMemory(from: source, byteCount: count)
             stream.pointee.source = source + count
-            session.pointee.floods.earn()
+            session.pointee.floods.noteSent()
             stream.pointee.sourceCount -= count
         }
         let endsTunnel = stream.pointee.flags.isSuperset(of: [.isTunnel, .isFinishing])

@@ -75,10 +75,14 @@ struct HTTP2Session {
 /// time, and the first one with work as well; a peer that overdraws one is cut off.
 struct FloodGuard {
     /// Frames without content that a peer may send at once; after that, `framesPerSecond`, and as many more as it moves
-    /// frames with content. A peer that reads sends two window updates for each of our frames, hence `frameEarnings`.
+    /// frames with content.
     static let frameBurst: Int64 = 2_000
     static let framesPerSecond: Int64 = 200
     static let frameEarnings: Int64 = 4
+    /// A peer that reads answers each frame with content by two window updates, of the stream and of the connection.
+    /// It may do so late: as many frames may be on their way as the usual window has octets (RFC 9113, section 6.9.2).
+    static let updatesOfAFrame: Int64 = 2
+    static let updatesInFlight: Int64 = updatesOfAFrame * 65_535
     /// Octets in which nothing useful came cost as much as a frame; of frames of unknown types nghttp2 tells nothing.
     static let octetsOfAFrame = 32
     /// Streams reset by the peer: nghttp2's own defaults are 1000 and 33, too many where each request may wake an
@@ -87,6 +91,7 @@ struct FloodGuard {
     static let resetsPerSecond: Int64 = 40
 
     private var frames = Self.frameBurst
+    private var updates: Int64 = 0
     private var resets = Self.resetBurst
     private var updatedAt: Int64
     /// Frames with content so far.
@@ -98,6 +103,22 @@ struct FloodGuard {
     mutating func earn() {
         frames = min(Self.frameBurst, frames &+ Self.frameEarnings)
         useful &+= 1
+    }
+
+    /// A frame with content has gone to the peer.
+    @inline(__always)
+    mutating func noteSent() {
+        earn()
+        updates = min(Self.updatesInFlight, updates &+ Self.updatesOfAFrame)
+    }
+
+    /// True where a window update answers what the peer was sent: it costs nothing.
+    @inline(__always)
+    mutating func answersFrame() -> Bool {
+        guard updates > 0 else { return false }
+        updates &-= 1
+        useful &+= 1
+        return true
     }
 
     @inline(__always)

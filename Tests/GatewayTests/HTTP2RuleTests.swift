@@ -174,6 +174,31 @@ extension GatewayTests {
             await fixture.stop()
         }
 
+        /// Who reads late opens its windows late, and for all that it was sent at once: more than a flood may have.
+        @Test func whoOpensItsWindowsLateIsNoFlood() async throws {
+            let body = [UInt8](repeating: 7, count: 30_000_000)
+            let origin = try TestOrigin.http { TestAnswer(body: $0.head.hasPrefix("GET /much ") ? body : []) }
+            let fixture = try await GatewayFixture.serving(origin)
+            try await blocking {
+                let client = try HTTP2Connection(port: fixture.port, settings: [(4, 0x7FFF_FFFF)])
+                client.reads = false
+                client.keepsBodies = false
+                try client.openWindow(0, 0x7000_0000)
+                try client.sendHead(1, HTTP2Connection.request("GET", "/much"))
+                var frames = 0
+                try client.read("all has come") {
+                    frames += 1
+                    return $0.messages[1]?.received == body.count && $0.messages[1]?.hasEnded == true
+                }
+                #expect(frames > 1_500)
+                let update = HTTP2Connection.frame(8, 0, 0, [0, 0, 0, 1])
+                try client.socket.write(Array([[UInt8]](repeating: update, count: frames * 2 - 50).joined()))
+                #expect(try client.exchange(3).status == 200)
+                #expect(fixture.gateway.statistics.total("http2_floods") == 0)
+            }
+            await fixture.stop()
+        }
+
         @Test func emptyDataIsLimited() async throws {
             let fixture = try await Self.fixture()
             try await blocking {
