@@ -210,7 +210,7 @@ extension GatewayTests {
         }
 
         /// Both ways at once, more than the pipes hold, and every byte where it belongs.
-        @Test(arguments: [1, 4])
+        @Test(arguments: [1, 40])
         func muchIsNotCopied(_ connections: Int) async throws {
             let origin = try TestOrigin { connection, _ in
                 while true {
