@@ -72,12 +72,19 @@ import Testing
         #expect(await outcome.value == "timed out after 2000 ms connecting")
         hasEnded.withLock { $0 = true }
         // The system itself would repeat the packet of the same connection.
-        #expect(await watch.value.count >= 2)
+        // At once, and after 300 and 900 ms. The last of those before may still have been there.
+        #expect(await watch.value.count >= 3)
     }
 
     /// The own ports of connections to it that nobody has answered yet.
     private static func connecting(to port: UInt16) -> Set<String> {
-        let all = (try? String(contentsOfFile: "/proc/net/tcp", encoding: .utf8)) ?? ""
+        guard let file = fopen("/proc/net/tcp", "r") else { return [] }
+        defer { fclose(file) }
+        // Read until there is no more: the kernel gives a page at a time, and Foundation takes the first for all.
+        var bytes: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 65_536)
+        while case let count = fread(&part, 1, part.count, file), count > 0 { bytes += part[..<count] }
+        let all = String(decoding: bytes, as: UTF8.self)
         let remote = "0100007F:" + String(format: "%04X", port)
         return Set(
             all.split(separator: "\n").compactMap { line in
