@@ -340,6 +340,10 @@ extension InfrastructureSupervisor {
         }
         hosts[index].health.fencingFailed()
         phaseChanged(index, "fencing failed: \(failure)")
+        // It has been back since before that: nothing was started elsewhere, and nobody has to go and look.
+        if let capabilities = hosts[index].capabilities, hosts[index].isConnected {
+            return connected(host, capabilities)
+        }
         // Not tried again by itself in a loop: a fence that fails needs a person.
         hosts[index].fencingHasFailed = true
         effects.append(

@@ -42,8 +42,9 @@ import Testing
     }
 
     /// The first four ended without rest once: a trial of the breaker that hung before it died was waited for for ever.
-    /// The last used a host before an earlier life's virtual servers were taken from it.
-    @Test(arguments: [144, 310, 533, 638, 900] as [UInt64]) func whatWasFoundStaysMended(seed: UInt64) {
+    /// The fifth used a host before an earlier life's virtual servers were taken from it. The last left a host suspect
+    /// for ever that had come back while a fence was on its way which then failed.
+    @Test(arguments: [144, 310, 533, 638, 900, 74] as [UInt64]) func whatWasFoundStaysMended(seed: UInt64) {
         let report = simulateHosts(seed: seed)
         #expect(report.violation == nil, "\(report)")
     }
