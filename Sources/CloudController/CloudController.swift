@@ -178,8 +178,7 @@ public struct CloudController: Sendable {
         finishServices()
         // What the infrastructure answers at once (there is no place) changes services again. Each round needs a start
         // or a stop that was decided in the one before, and those back off.
-        // What is asleep is woken before anything is started in its stead, which takes the same hosts' time.
-        while giveInfrastructureItsStandbys() || giveInfrastructureItsActions() { finishServices() }
+        while giveInfrastructureItsActions() || giveInfrastructureItsStandbys() { finishServices() }
         armInfrastructure()
         guard mustPublish, !isHeld else { return context.takeEffects(publishing: nil) }
         mustPublish = false

@@ -145,8 +145,6 @@ import VirtualInfrastructure
         #expect(cloud.bench.backends.count == 3, "half a second later")
         cloud.hold(.seconds(30), inFlight: 20)
         #expect(cloud.bench.backends.count == 3 && cloud.waiting(parked) == 2, "two others wait in their stead")
-        let order = cloud.commands[before...].filter { isStart($0) || isWaking($0, parked) }.map(isStart)
-        #expect(order == [false, false, true, true], "first woken, then started")
         cloud.hold(.minutes(12), inFlight: 1)
         #expect(cloud.bench.backends.count == 1 && cloud.waiting(parked) == 2)
         #expect(cloud.bench.controller.instances.count == 3)
