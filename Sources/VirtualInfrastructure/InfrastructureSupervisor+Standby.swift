@@ -29,6 +29,8 @@ extension InfrastructureSupervisor {
             return
         }
         servers[instance]?.isWaking = true
+        // The hosts have to say first where it is; whichever has it is asked then.
+        if server.phase == .unconfirmed { return }
         switch (state, server.phase) {
         // It is still on its way into its sleep: it is woken when it has arrived there.
         case (_, .running): if state == .paused { act(server.placement.host, .resume(server.name)) }
@@ -74,7 +76,8 @@ extension InfrastructureSupervisor {
         guard let server = servers.values.first(where: { $0.name == name }), server.placement.host == host,
             server.placement.parked != nil
         else { return }
-        if failure.code == .unreachable { return }
+        // Not there says nothing while a migration may have taken it to another host.
+        if failure.code == .unreachable || server.phase == .unconfirmed { return }
         if server.phase == .running { return awake(server.instance) }
         record(
             "virtual-server.not-restored", of: server, "\(server.instance) does not go on: \(failure.description)",
@@ -89,7 +92,8 @@ extension InfrastructureSupervisor {
                 !server.isMigrating
             else { continue }
             switch server.phase {
-            case .suspended where server.isWaking, .saved where server.isWaking: wake(instance)
+            case .running where server.isWaking, .suspended where server.isWaking, .saved where server.isWaking:
+                wake(instance)
             case .running where !server.isWaking: askToSleep(server, state)
             case .starting, .running, .suspended, .saved, .stopping, .unconfirmed: break
             }

@@ -50,6 +50,12 @@ import Testing
         #expect(report.violation == nil, "\(report)")
     }
 
+    /// A standby was woken where it had been before a migration whose end nobody heard of: it was taken for gone.
+    @Test func whatWasFoundInWarmPoolsStaysMended() {
+        let report = simulateHosts(seed: 177, warmPools: true)
+        #expect(report.violation == nil, "\(report)")
+    }
+
     @Test(arguments: PlantedHostDefect.allCases) func aPlantedDefectIsFound(defect: PlantedHostDefect) throws {
         let found = (1...60 as ClosedRange<UInt64>).lazy.compactMap { simulateHosts(seed: $0, plant: defect).violation }
             .first
