@@ -10,11 +10,10 @@ import json
 import os
 import signal
 import sys
-import time
 
 import pictures as pictures_of_documentation
 from books import bill_closed, bill_verified, bills_shown, credit_given
-from browser import Browser, Failure, Page
+from runner import passed
 from scaling import history_replayed, scaling_explained
 from second_factor import second_factor
 from surroundings import Consumer, Surroundings, eventually, expect
@@ -403,20 +402,8 @@ tests = [first_login, code_asked_for, limit_raised, failover_seen, failed_login_
 
 def main():
     around = Surroundings(sys.argv[1])
-    browser = Browser()
-    try:
-        page = Page(browser, around.administration)
-        for test in tests:
-            began = time.monotonic()
-            test(page, around)
-            expect(not page.errors, f"no error on the console: {page.errors}")
-            print(f"{test.__name__.replace('_', ' ')}: {time.monotonic() - began:.1f} s", flush=True)
-    except Failure as failure:
-        print(f"{test.__name__}: {failure}", flush=True)
-        page.screenshot(f"{around.screenshots}/failure.png")
+    if not passed(tests, around, "failure.png"):
         return 1
-    finally:
-        browser.close()
     pictures_of_documentation.update(around.screenshots)
     print(f"{len(tests)} passed")
     return 0

@@ -9,7 +9,8 @@ SURROUNDINGS as for console_tests.py.
 import sys
 import time
 
-from browser import Browser, Failure, Page
+from browser import Failure
+from runner import passed
 from surroundings import Surroundings, eventually, expect
 
 
@@ -101,20 +102,8 @@ tests = [log_in, console_used, host_drained]
 
 def main():
     around = Surroundings(sys.argv[1])
-    browser = Browser()
-    try:
-        page = Page(browser, around.administration)
-        for test in tests:
-            began = time.monotonic()
-            test(page, around)
-            expect(not page.errors, f"no error on the console: {page.errors}")
-            print(f"{test.__name__.replace('_', ' ')}: {time.monotonic() - began:.1f} s", flush=True)
-    except Failure as failure:
-        print(f"{test.__name__}: {failure}", flush=True)
-        page.screenshot(f"{around.screenshots}/lab-failure.png")
+    if not passed(tests, around, "lab-failure.png"):
         return 1
-    finally:
-        browser.close()
     print(f"{len(tests)} passed")
     return 0
 
