@@ -63,8 +63,13 @@ public struct MigrationResult: Codable, Hashable, Sendable {
     /// How long it ran nowhere, as the hypervisor reports it; nil where it does not.
     public var downtime: TimeSpan?
     public var rounds: Int
+    /// It changed faster than it could be copied, went on at the destination and fetched the rest from there.
+    public var isPostCopy: Bool
 
-    public init(transferred: ByteCount, totalTime: TimeSpan, downtime: TimeSpan?, rounds: Int) {
+    public init(
+        transferred: ByteCount, totalTime: TimeSpan, downtime: TimeSpan?, rounds: Int, isPostCopy: Bool = false
+    ) {
+        self.isPostCopy = isPostCopy
         self.transferred = transferred
         self.totalTime = totalTime
         self.downtime = downtime

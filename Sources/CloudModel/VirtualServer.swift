@@ -195,6 +195,7 @@ public struct VirtualServerPlacement: Codable, Hashable, Sendable {
     public var flavor: VirtualServerFlavor
     /// A migration there has begun: until it is over, the virtual server may be on either.
     public var destination: PhysicalServerID?
+    /// The books have it as suspended: paused in memory, or saved to storage.
     public var isSuspended: Bool
     /// It waits to be needed, as a standby; nil where it does not.
     public var parked: ParkedState?

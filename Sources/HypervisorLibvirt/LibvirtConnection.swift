@@ -7,6 +7,8 @@ import Synchronization
 struct ConnectionObserver: Sendable {
     var changed: @Sendable (VirtualServerID, _ uuid: String, VirtualServerChange) -> Void
     var migrated: @Sendable (_ uuid: String, MigrationResult) -> Void
+    /// A migration away from here goes on as post-copy.
+    var switchedToPostCopy: @Sendable (_ uuid: String) -> Void
     var lost: @Sendable (_ reason: String) -> Void
 }
 
@@ -161,6 +163,9 @@ final class LibvirtConnection: Sendable {
     private static let lifecycle: clibvirt_lifecycle_function = { _, domain, event, detail, context in
         guard let domain, virDomainRef(domain) == 0 else { return }
         let known = LibvirtDomain(owning: domain)
+        if event == VIR_DOMAIN_EVENT_SUSPENDED.rawValue, detail == VIR_DOMAIN_EVENT_SUSPENDED_POSTCOPY.rawValue {
+            ObserverBox.of(context)?.switchedToPostCopy(known.uuid)
+        }
         guard let change = VirtualServerChange(event: event, detail: detail) else { return }
         ObserverBox.of(context)?.changed(known.name, known.uuid, change)
     }

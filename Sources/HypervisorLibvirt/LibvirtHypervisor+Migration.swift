@@ -21,7 +21,12 @@ extension LibvirtHypervisor {
             return true
         }
         guard isAlone else { throw HypervisorError(.invalidState, "\(server) is being migrated already") }
-        defer { state.withLock { _ = $0.migrations.removeValue(forKey: uuid) } }
+        defer {
+            state.withLock { state in
+                state.migrations.removeValue(forKey: uuid)
+                state.postCopies.remove(uuid)
+            }
+        }
 
         let begun = ContinuousClock.now
         let last = LastProgress()
@@ -39,7 +44,10 @@ extension LibvirtHypervisor {
         watch.cancel()
         let suspended = await watch.value
         switch outcome {
-        case .success: return await figures(uuid, last, since: begun)
+        case .success:
+            var result = await figures(uuid, last, since: begun)
+            result.isPostCopy = state.withLock { $0.postCopies.contains(uuid) }
+            return result
         case .failure(let error):
             if suspended { try? await resume(server) }
             throw await explained(error, server)

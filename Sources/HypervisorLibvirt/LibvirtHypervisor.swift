@@ -9,6 +9,7 @@ public struct LibvirtProvider: HypervisorProvider {
     private let logger: Logger
     private let firstRetry: Duration
     private let keepaliveSeconds: Int32
+    private let attemptPatience: Duration
     private let fence: any ActionFence
 
     public init(logger: Logger, fence: any ActionFence = NoActionFence()) {
@@ -18,11 +19,13 @@ public struct LibvirtProvider: HypervisorProvider {
     /// - Parameters:
     ///   - firstRetry: between the loss of a connection and the next attempt; doubled up to 3 s.
     ///   - keepaliveSeconds: between two of libvirt's own questions; the third without an answer ends the connection.
+    ///   - attemptPatience: after so long it is seen to it that an attempt to connect comes to an end.
     package init(
         logger: Logger, firstRetry: Duration, keepaliveSeconds: Int32 = LibvirtHypervisor.keepaliveSeconds,
-        fence: any ActionFence = NoActionFence()
+        attemptPatience: Duration = LibvirtHypervisor.attemptPatience, fence: any ActionFence = NoActionFence()
     ) {
         self.fence = fence
+        self.attemptPatience = attemptPatience
         self.logger = logger
         self.firstRetry = firstRetry
         self.keepaliveSeconds = keepaliveSeconds
@@ -30,7 +33,8 @@ public struct LibvirtProvider: HypervisorProvider {
 
     public func open(_ server: PhysicalServer) -> any Hypervisor {
         let hypervisor = LibvirtHypervisor(
-            server, logger: logger, firstRetry: firstRetry, keepaliveSeconds: keepaliveSeconds, fence: fence)
+            server, logger: logger, firstRetry: firstRetry, keepaliveSeconds: keepaliveSeconds,
+            attemptPatience: attemptPatience, fence: fence)
         hypervisor.begin()
         return hypervisor
     }
@@ -39,14 +43,18 @@ public struct LibvirtProvider: HypervisorProvider {
 /// One physical server's libvirtd. Carries out what it is told and reports what it sees.
 final class LibvirtHypervisor: Hypervisor {
     private static let lastRetry = Duration.seconds(3)
-    /// An attempt may hang for as long as the kernel repeats its first packet: two minutes. The next one does not wait.
-    private static let attemptTimeout = Duration.seconds(5)
+    /// How long the first packet is repeated, and how long an attempt may take until it is seen to its end.
+    static let attemptPatience = Duration.seconds(5)
+    /// Then it is left behind, which only programs need that connect for libvirt, as ssh: no kernel ends theirs.
+    private static let attemptLimit = Duration.seconds(120)
     static let keepaliveSeconds: Int32 = 1
 
     struct State {
         var connection: LibvirtConnection?
         /// The uuids of those whose migration is being waited for, with libvirt's last word on it.
         var migrations: [String: MigrationResult?] = [:]
+        /// Those of them that the hypervisor has switched to post-copy.
+        var postCopies: Set<String> = []
         var isClosed = false
         var connecting: Task<Void, Never>?
     }
@@ -56,7 +64,9 @@ final class LibvirtHypervisor: Hypervisor {
     let state = Mutex(State())
     /// Consoles that are open, to be ended with the connection.
     let lines = Mutex<[WeakLine]>([])
-    private let attempts = BlockingCalls(maximumThreads: 8, maximumWaiting: 8)
+    /// One at a time, beside those that were left behind.
+    private let attempts = BlockingCalls(maximumThreads: 4, maximumWaiting: 1)
+    private let attemptPatience: Duration
     private let address: String
     /// How long it may leave a question unanswered.
     private let patience: Duration
@@ -68,9 +78,11 @@ final class LibvirtHypervisor: Hypervisor {
     private let sink: AsyncStream<HypervisorEvent>.Continuation
 
     init(
-        _ server: PhysicalServer, logger: Logger, firstRetry: Duration, keepaliveSeconds: Int32, fence: any ActionFence
+        _ server: PhysicalServer, logger: Logger, firstRetry: Duration, keepaliveSeconds: Int32,
+        attemptPatience: Duration, fence: any ActionFence
     ) {
         self.fence = fence
+        self.attemptPatience = attemptPatience
         host = server.id
         address = server.hypervisor
         patience = .microseconds(server.silentAfter.microseconds)
@@ -166,16 +178,25 @@ final class LibvirtHypervisor: Hypervisor {
                     if state.migrations.keys.contains(uuid) { state.migrations[uuid] = .some(result) }
                 }
             },
+            switchedToPostCopy: { [weak self] uuid in
+                self?.state.withLock { state in
+                    if state.migrations.keys.contains(uuid) { state.postCopies.insert(uuid) }
+                }
+            },
             lost: { reason in loss.yield(reason) })
         let (outcomes, outcome) = AsyncStream<Result<LibvirtConnection, HypervisorError>>.makeStream(
             bufferingPolicy: .bufferingOldest(1))
-        let (address, attempts, keepaliveSeconds) = (address, attempts, keepaliveSeconds)
-        // Not a child of this task: one that hangs is left behind, and gives its connection back when it gets one.
+        let (address, attempts, patience) = (address, attempts, attemptPatience)
+        let keepaliveSeconds = keepaliveSeconds
+        let peer = ReachedPeer()
+        // Not a child of this task: one that is left behind gives its connection back when it gets one.
         Task {
             do throws(HypervisorError) {
                 let made = try await attempts.run {
                     Result { () throws(HypervisorError) in
-                        try LibvirtConnection(
+                        let reached = try HypervisorPeer(address)?.reach(within: patience)
+                        peer.address.withLock { $0 = reached }
+                        return try LibvirtConnection(
                             uri: address, keepaliveSeconds: keepaliveSeconds, observer: observer)
                     }
                 }
@@ -186,7 +207,11 @@ final class LibvirtHypervisor: Hypervisor {
             }
         }
         let timer = Task {
-            try await Task.sleep(for: Self.attemptTimeout)
+            let end = ContinuousClock.now + Self.attemptLimit
+            while ContinuousClock.now < end {
+                try await Task.sleep(for: patience)
+                if let reached = peer.address.withLock({ $0 }) { HypervisorPeer.noticeDeath(of: reached) }
+            }
             outcome.yield(.failure(HypervisorError(.unreachable, "no answer from \(address)")))
             outcome.finish()
         }
@@ -196,6 +221,10 @@ final class LibvirtHypervisor: Hypervisor {
         }
         for await first in outcomes { return first }
         return .failure(HypervisorError(.unreachable, "closed from here"))
+    }
+
+    private final class ReachedPeer: Sendable {
+        let address = Mutex<HypervisorPeer.SocketAddress?>(nil)
     }
 
     private func end(_ connection: LibvirtConnection) async {

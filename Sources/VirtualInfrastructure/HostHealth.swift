@@ -37,6 +37,9 @@ public struct HostHealth: Codable, Hashable, Sendable {
     }
 
     public private(set) var phase: HostPhase = .unknown
+    /// The hypervisor's connection stands. Whoever is connected is neither suspected nor taken for gone, except while a
+    /// fence is on its way that may still strike.
+    public private(set) var isConnected = false
     public var settings: Settings
     /// When the connection was lost.
     public private(set) var silentSince: Timestamp?
@@ -46,24 +49,18 @@ public struct HostHealth: Codable, Hashable, Sendable {
 
     public init(settings: Settings = .init()) { self.settings = settings }
 
-    /// The hypervisor answers.
-    /// - Returns: whether what runs on it has to be cleaned away before it is used: it had been given up.
-    public mutating func connected(at now: Timestamp) -> Bool {
+    /// The hypervisor answers. One that had been given up has to be cleaned before it is used.
+    public mutating func connected(at now: Timestamp) {
         lastHeard = now
         silentSince = nil
+        isConnected = true
         switch phase {
-        case .fenced, .recovering:
-            phase = .recovering
-            return true
-        case .unknown:
-            // It may have been given up by an earlier life of the control plane: what it has says so.
-            return false
-        case .up, .suspect, .confirmed:
-            phase = .up
-            return false
-        case .fencing:
-            // The fence is on its way: it is believed off until that has ended, and off it will be.
-            return false
+        case .fenced, .recovering: phase = .recovering
+        // It may have been given up by an earlier life of the control plane: what it has says so.
+        case .unknown: break
+        case .up, .suspect, .confirmed: phase = .up
+        // The fence is on its way: it is believed off until that has ended, and off it will be.
+        case .fencing: break
         }
     }
 
@@ -72,7 +69,7 @@ public struct HostHealth: Codable, Hashable, Sendable {
 
     /// It is known to have had virtual servers, and has not answered since this control plane began.
     public mutating func expected(at time: Timestamp) {
-        guard phase == .unknown else { return }
+        guard phase == .unknown, !isConnected else { return }
         phase = .suspect
         silentSince = time
     }
@@ -80,6 +77,7 @@ public struct HostHealth: Codable, Hashable, Sendable {
     public mutating func heard(at now: Timestamp) { lastHeard = max(lastHeard ?? now, now) }
 
     public mutating func disconnected(at now: Timestamp) {
+        isConnected = false
         silentSince = silentSince ?? now
         switch phase {
         case .up: phase = .suspect
@@ -114,11 +112,22 @@ public struct HostHealth: Codable, Hashable, Sendable {
 
     public mutating func beginFencing() { if phase == .confirmed { phase = .fencing } }
 
-    /// The fence failed: nothing is proven.
-    public mutating func fencingFailed() { if phase == .fencing { phase = .confirmed } }
+    /// The fence failed: nothing is proven. One that has been back since before that was never off, and is as good as
+    /// any: nothing was started elsewhere.
+    public mutating func fencingFailed() { if phase == .fencing { phase = isConnected ? .up : .confirmed } }
 
+    /// It is proven to have been off. One that is connected has been switched on again before that was known, and is
+    /// taken back by `tookBack`, once what ran on it is given up.
     public mutating func fenced() {
         if phase == .fencing || phase == .confirmed || phase == .suspect { phase = .fenced }
+    }
+
+    /// What ran on it is given up.
+    /// - Returns: whether it is connected already, and now has to be cleaned.
+    public mutating func tookBack() -> Bool {
+        guard phase == .fenced, isConnected else { return false }
+        phase = .recovering
+        return true
     }
 
     /// It holds nothing of before any more.

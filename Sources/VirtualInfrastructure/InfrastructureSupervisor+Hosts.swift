@@ -44,18 +44,24 @@ extension InfrastructureSupervisor {
     mutating func connected(_ host: PhysicalServerID, _ capabilities: HypervisorCapabilities) {
         guard let index = hostIndex(host) else { return }
         let before = hosts[index].health.phase
+        hosts[index].capabilities = capabilities
+        hosts[index].health.connected(at: now)
         // It is back before its lease had surely run out: nothing was started elsewhere.
         if hosts[index].leaseEndsAt != nil { hosts[index].health.fencingFailed() }
-        let mustClean = hosts[index].health.connected(at: now)
-        hosts[index].isConnected = true
-        hosts[index].capabilities = capabilities
-        hosts[index].hasListed = false
         hosts[index].leaseEndsAt = nil
+        if hosts[index].health.phase != before { phaseChanged(index, Self.returned(hosts[index].health.phase)) }
+        beginAnew(index)
+    }
+
+    private static func returned(_ phase: HostPhase) -> String {
+        phase == .recovering ? "it answers again and is cleaned before it is used" : "it answers"
+    }
+
+    /// With one that is connected, whatever was concluded from its silence.
+    private mutating func beginAnew(_ index: Int) {
+        hosts[index].hasListed = false
         hosts[index].toldRefusal = false
         hosts[index].fencingHasFailed = false
-        if hosts[index].health.phase != before {
-            phaseChanged(index, mustClean ? "it answers again and is cleaned before it is used" : "it answers")
-        }
         askForList(index)
         measure(index)
     }
@@ -63,7 +69,6 @@ extension InfrastructureSupervisor {
     mutating func disconnected(_ host: PhysicalServerID, _ reason: String) {
         guard let index = hostIndex(host), hosts[index].isConnected else { return }
         let before = hosts[index].health.phase
-        hosts[index].isConnected = false
         hosts[index].hasListed = false
         hosts[index].listDueAt = nil
         hosts[index].measureDueAt = nil
@@ -232,14 +237,19 @@ extension InfrastructureSupervisor {
         servers[instance]?.placement.host = host
         servers[instance]?.placement.destination = nil
         servers[instance]?.growsTo = nil
-        servers[instance]?.phase = isSaved ? .saved : found.state == .paused ? .suspended : .running
+        servers[instance]?.phase = server.phaseInBooks
         servers[instance]?.lastSeen = now
         store(instance)
+        assureSize(of: instance)
+        // It may have been told to sleep or to wake since it was last heard of: that is learnt as from an event, so that
+        // whatever follows from one, the books among it, follows from this.
+        if let server = servers[instance] {
+            reportStarted(server)
+            follow(server, found)
+        }
         finishOperation(
             instance, kind: nil,
             failure: "the connection was lost meanwhile; the virtual server is on \(host)")
-        assureSize(of: instance)
-        if let server = servers[instance] { reportStarted(server) }
     }
 
     /// Ends those whose place was not known once every host that could have them has said that it does not.
@@ -332,18 +342,12 @@ extension InfrastructureSupervisor {
 
     mutating func fencingEnded(_ host: PhysicalServerID, _ failure: String?) {
         guard let index = hostIndex(host), hosts[index].health.phase == .fencing else { return }
-        guard let failure else {
-            fenced(index, "it has been switched off")
-            // It was switched on again before the program had ended.
-            if let capabilities = hosts[index].capabilities, hosts[index].isConnected { connected(host, capabilities) }
-            return
-        }
+        guard let failure else { return fenced(index, "it has been switched off") }
         hosts[index].health.fencingFailed()
-        phaseChanged(index, "fencing failed: \(failure)")
-        // It has been back since before that: nothing was started elsewhere, and nobody has to go and look.
-        if let capabilities = hosts[index].capabilities, hosts[index].isConnected {
-            return connected(host, capabilities)
-        }
+        let isBack = hosts[index].health.phase == .up
+        phaseChanged(index, "fencing failed: \(failure)" + (isBack ? "; it answers" : ""))
+        // Nobody has to go and look.
+        if isBack { return beginAnew(index) }
         // Not tried again by itself in a loop: a fence that fails needs a person.
         hosts[index].fencingHasFailed = true
         effects.append(
@@ -385,5 +389,9 @@ extension InfrastructureSupervisor {
             }
         }
         resolve()
+        if hosts[index].health.tookBack() {
+            phaseChanged(index, Self.returned(hosts[index].health.phase))
+            beginAnew(index)
+        }
     }
 }

@@ -160,8 +160,14 @@ extension InfrastructureSupervisor {
         let pause = result.downtime.map { "\($0.millisecondsRoundedUp) ms" } ?? "an unknown time"
         record(
             "relocation.suspended", of: server, step: "3",
-            "the hypervisor of \(source) suspends \(instance) for the last part of its state",
-            ["host": source.rawValue, "rounds": String(result.rounds)])
+            "the hypervisor of \(source) suspends \(instance) for the last part of its state"
+                + (result.isPostCopy
+                    ? ", as it changes faster than it is copied: it goes on before all of it is there (post-copy)"
+                    : ""),
+            [
+                "host": source.rawValue, "rounds": String(result.rounds),
+                "postCopy": result.isPostCopy ? "true" : "false",
+            ])
         record(
             "relocation.synchronised", of: server, step: "4",
             "\(instance) is instantiated on \(destination) and its state is synchronised: "

@@ -42,6 +42,8 @@ extension InfrastructureSupervisor {
     mutating func wasSaved(_ server: SupervisedServer) {
         guard server.placement.parked == .saved, server.phase == .running else { return }
         servers[server.instance]?.phase = .saved
+        servers[server.instance]?.placement.isSuspended = true
+        store(server.instance)
         servers[server.instance]?.lastSeen = now
         servers[server.instance]?.load.movedToAnotherHost()
         effects.append(.lifecycle(server.instance, incarnation: server.identity.incarnation, .suspend))
@@ -54,6 +56,8 @@ extension InfrastructureSupervisor {
     mutating func wasRestored(_ server: SupervisedServer) {
         guard server.phase == .saved else { return }
         servers[server.instance]?.phase = .running
+        servers[server.instance]?.placement.isSuspended = false
+        store(server.instance)
         servers[server.instance]?.lastSeen = now
         effects.append(.lifecycle(server.instance, incarnation: server.identity.incarnation, .resume))
         record(

@@ -4,7 +4,6 @@ public import CloudModel
 public struct SupervisedHost: Hashable, Sendable {
     public var server: PhysicalServer
     public internal(set) var health: HostHealth
-    public internal(set) var isConnected = false
     /// As last reported; nil before the first connection.
     public internal(set) var capabilities: HypervisorCapabilities?
     /// It has said what it runs since it was connected last.
@@ -27,6 +26,9 @@ public struct SupervisedHost: Hashable, Sendable {
         self.server = server
         health = HostHealth()
     }
+
+    /// Its hypervisor takes commands.
+    public var isConnected: Bool { health.isConnected }
 }
 
 /// A virtual server with what is known of it, from the decision where to put it to the proof that it is gone.
@@ -81,6 +83,12 @@ public struct SupervisedServer: Hashable, Sendable {
     public var instance: InstanceID { identity.instance }
     public var isMigrating: Bool { placement.destination != nil }
     var rule: PlacementRule { template?.placement ?? PlacementRule() }
+
+    /// What it was last reported to do, and was booked as.
+    var phaseInBooks: Phase {
+        guard placement.isSuspended else { return .running }
+        return placement.parked == .saved ? .saved : .suspended
+    }
 
     /// Whether it may be on the host.
     func mayBe(on host: PhysicalServerID) -> Bool { placement.host == host || placement.destination == host }

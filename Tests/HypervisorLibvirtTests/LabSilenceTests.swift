@@ -34,6 +34,22 @@ extension LabTests {
         await hypervisor.close()
     }
 
+    /// It has taken the connection, said nothing, and lost its power behind a cut cable: nothing ever ends that.
+    @Test func aHostThatDiesBeforeItGreetsIsReachedAgain() async throws {
+        try Lab.lab("freeze", "2")
+        let hypervisor = LibvirtProvider(logger: Logger(label: "test"), firstRetry: .milliseconds(100))
+            .open(Lab.server(2))
+        let log = EventLog(hypervisor)
+        #expect(await eventually { ProcessResources.connections(to: "10.77.0.2") == 1 })
+        try Lab.lab("partition", "2")
+        try Lab.lab("crash", "2")
+        try Lab.lab("heal", "2")
+        try Lab.lab("restart", "2")
+        #expect(await eventually(within: .seconds(90), every: .milliseconds(50)) { log.connections == 1 })
+        _ = try await hypervisor.list()
+        await hypervisor.close()
+    }
+
     @Test func nothingIsLeftOfHypervisorsThatWereSilent() async throws {
         let (hypervisor, log) = try await Self.patient(2, keepaliveSeconds: 1)
         func pause(_ count: Int) async throws {

@@ -7,8 +7,7 @@ import VirtualInfrastructure
 
     private var up: HostHealth {
         var health = HostHealth()
-        let mustClean = health.connected(at: at(0))
-        #expect(!mustClean)
+        health.connected(at: at(0))
         #expect(health.phase == .unknown)
         health.tookStock()
         return health
@@ -46,20 +45,17 @@ import VirtualInfrastructure
     func comesBack() {
         var health = up
         health.disconnected(at: at(1_000))
-        var mustClean = health.connected(at: at(1_500))
-        #expect(!mustClean)
+        health.connected(at: at(1_500))
         #expect(health.phase == .up)
         health.disconnected(at: at(2_000))
         health.conclude(at: at(5_000))
         health.beginFencing()
         #expect(health.phase == .fencing)
         // Heard while it is being switched off: it is off in a moment all the same.
-        mustClean = health.connected(at: at(5_100))
-        #expect(!mustClean)
+        health.connected(at: at(5_100))
         #expect(health.phase == .fencing)
         health.fenced()
-        mustClean = health.connected(at: at(9_000))
-        #expect(mustClean)
+        health.connected(at: at(9_000))
         #expect(health.phase == .recovering)
         health.cleaned()
         #expect(health.phase == .up)
@@ -73,6 +69,53 @@ import VirtualInfrastructure
         health.beginFencing()
         health.fencingFailed()
         #expect(health.phase == .confirmed)
+    }
+
+    @Test("one that has come back while its fence was on its way is used if that failed, and cleaned if it did not")
+    func comesBackMeanwhile() {
+        var health = up
+        health.disconnected(at: at(0))
+        health.conclude(at: at(5_000))
+        health.beginFencing()
+        health.connected(at: at(5_100))
+        var other = health
+        health.fencingFailed()
+        #expect(health.phase == .up)
+        other.fenced()
+        #expect(other.phase == .fenced)
+        let isBack = other.tookBack()
+        #expect(isBack && other.phase == .recovering)
+    }
+
+    @Test("in whatever order things happen, one that is connected is not held for gone, and no fence is forgotten")
+    func anyOrder() {
+        var random = SeededGenerator(seed: 7)
+        for _ in 0..<2_000 {
+            var health = HostHealth()
+            for step in 0..<40 {
+                let now = at(Int64(step) * 700)
+                let before = health.phase
+                switch Int.random(in: 0..<11, using: &random) {
+                case 0: health.connected(at: now)
+                case 1: health.disconnected(at: now)
+                case 2: health.serviceAnswered(at: now)
+                case 3: health.servicesFailed()
+                case 4: health.beginFencing()
+                case 5: health.fencingFailed()
+                case 6:
+                    health.fenced()
+                    _ = health.tookBack()
+                case 7: health.cleaned()
+                case 8: health.tookStock()
+                case 9: health.expected(at: now)
+                default: health.conclude(at: now)
+                }
+                if health.isConnected { #expect(![.suspect, .confirmed, .fenced].contains(health.phase)) }
+                // What was given up is used again only once it was cleaned.
+                if before == .fenced { #expect(health.phase == .fenced || health.phase == .recovering) }
+                if before == .fencing { #expect(health.phase != .suspect && health.phase != .unknown) }
+            }
+        }
     }
 
     @Test(
