@@ -124,6 +124,8 @@ struct UpstreamConnection {
         static let owesProxyHeader = Flags(rawValue: 1 << 5)
         /// It began with a PROXY header: it is for requests of one consumer's connection only.
         static let isProxied = Flags(rawValue: 1 << 6)
+        /// The last body it carried was large, so the next is likely to be: little of it is to be copied.
+        static let sendsMuch = Flags(rawValue: 1 << 7)
     }
 
     var descriptor: Int32

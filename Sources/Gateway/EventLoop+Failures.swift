@@ -202,7 +202,7 @@ extension EventLoop {
         case .connecting: backendFailed(client, .connectTimeout)
         case .awaiting: awaitingTimedOut(client)
         case .responding:
-            if client.pointee.output.isEmpty {
+            if client.pointee.output.isEmpty, heldInPipe(client) == 0 {
                 responseBroke(client, .responseTimeout)
             } else {
                 consumerLeft(client)

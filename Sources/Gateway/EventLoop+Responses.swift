@@ -66,13 +66,22 @@ extension EventLoop {
     func pumpResponse(_ client: Client, _ upstream: Upstream) {
         let generation = upstream.pointee.generation
         for _ in 0..<Self.readsPerTurn {
-            guard client.pointee.output.isEmpty, upstream.pointee.flags.contains(.readable) else { return }
+            guard client.pointee.output.isEmpty else { return }
+            if client.pointee.phase == .responding {
+                switch spliceBody(client, upstream) {
+                case .copies: break
+                case .moved: continue
+                case .waits, .ended, .failed: return
+                }
+            }
+            guard upstream.pointee.flags.contains(.readable) else { return }
             if !upstream.pointee.input.isHeld { upstream.pointee.input = buffers.acquire() }
             if upstream.pointee.input.isEmpty {
                 upstream.pointee.input.start = BufferPool.margin
                 upstream.pointee.input.end = BufferPool.margin
             }
-            let room = buffers.bufferSize &- BufferPool.tail &- upstream.pointee.input.end
+            var room = buffers.bufferSize &- BufferPool.tail &- upstream.pointee.input.end
+            if upstream.pointee.flags.contains(.sendsMuch) { room = roomForHead(client, upstream, room) }
             let count = receive(
                 upstream, into: upstream.pointee.input.base! + upstream.pointee.input.end, capacity: room)
             guard count > 0 else {
@@ -95,7 +104,7 @@ extension EventLoop {
         state.pointee.ready.push(client, in: clients)
     }
 
-    private func upstreamEnded(_ client: Client, _ upstream: Upstream, error: Int32) {
+    func upstreamEnded(_ client: Client, _ upstream: Upstream, error: Int32) {
         guard client.pointee.phase == .responding else {
             backendFailed(client, .connectionReset)
             return
@@ -331,11 +340,11 @@ extension EventLoop {
     /// The response is whole: the request is booked and its place given back before the last bytes leave, so that
     /// whoever has the whole response finds it in the books and the place free.
     @inline(__always)
-    private func complete(_ client: Client, _ upstream: Upstream, last lease: inout BufferLease, mayReuse: Bool) {
-        finishResponse(client, pending: lease.count)
+    func complete(_ client: Client, _ upstream: Upstream, last lease: inout BufferLease, mayReuse: Bool) {
+        finishResponse(client, pending: lease.count &+ heldInPipe(client))
         client.pointee.exchange.upstream = UpstreamConnection.none
         let reuse =
-            mayReuse && client.pointee.exchange.flags.contains(.upstreamKeepAlive)
+            mayReuse && isReadUp(upstream) && client.pointee.exchange.flags.contains(.upstreamKeepAlive)
             && !client.pointee.exchange.flags.contains(.requestCut) && client.pointee.exchange.hasWholeRequest
             && client.pointee.exchange.bodyPending == 0
         if reuse { giveBack(upstream) } else { closeUpstream(upstream) }
@@ -343,6 +352,15 @@ extension EventLoop {
         client.pointee.output = lease.take()
         client.pointee.phase = .flushing
         flush(client)
+    }
+
+    /// Whether nothing is behind the response: what is left unread must not be taken for another's.
+    @inline(__always)
+    private func isReadUp(_ upstream: Upstream) -> Bool {
+        guard upstream.pointee.flags.contains(.readable), upstream.pointee.transport == .plain else { return true }
+        guard isQuiet(upstream) else { return false }
+        upstream.pointee.flags.remove(.readable)
+        return true
     }
 
     private func finishResponse(_ client: Client, pending: Int) {
@@ -379,7 +397,7 @@ extension EventLoop {
         return true
     }
 
-    private func outputFailed(_ client: Client) {
+    func outputFailed(_ client: Client) {
         if client.pointee.phase == .flushing || client.pointee.phase == .idle {
             close(client)
         } else {
@@ -390,7 +408,7 @@ extension EventLoop {
     /// Sends the rest of a whole answer, then goes on with the connection.
     @inline(__always)
     func flush(_ client: Client) {
-        guard sendOutput(client) else { return }
+        guard flushPipe(client), sendOutput(client) else { return }
         buffers.release(&client.pointee.exchange.head)
         client.pointee.exchange.flags.remove(.active)
         client.pointee.exchangeNumber &+= 1

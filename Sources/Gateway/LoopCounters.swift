@@ -11,7 +11,7 @@ struct LoopCounters: @unchecked Sendable {
         case consumerAborts, instanceAborts, tunnels, timeouts
         case http2Connections, http2Streams, http2StreamsRefused, http2Floods, http2InstanceStreams
         case bytesIn, bytesOut
-        /// Of tunnels: what went through a pipe and was not copied.
+        /// Of tunnels and bodies: what went through a pipe and was not copied.
         case splicedBytes
         case recordsRefused
         /// Handshakes that were completed, and how many of them took up an earlier session.

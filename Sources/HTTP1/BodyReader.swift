@@ -35,6 +35,19 @@ public struct BodyReader: Sendable {
         }
     }
 
+    /// Octets that are still to come, where the head said how many there are; 0 for every other framing.
+    @inline(__always)
+    public var remaining: UInt64 {
+        guard case .length(let length) = framing else { return 0 }
+        return length - counted
+    }
+
+    /// Takes `count` octets, at most `remaining`, that went past without being looked at.
+    public mutating func skip(_ count: UInt64) {
+        precondition(count <= remaining, "more than the body has")
+        counted &+= count
+    }
+
     /// Takes the octets at the start of `buffer` as the body's next, to be passed on as they are.
     public mutating func read(_ buffer: UnsafeRawBufferPointer) -> Progress {
         var offset = 0
