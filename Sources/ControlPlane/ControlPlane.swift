@@ -75,7 +75,8 @@ public actor ControlPlane {
     var commandQueues: [VirtualServerID: CommandQueue] = [:]
     var random: SeededGenerator
     private var inbox: [Envelope] = []
-    private var isPumping = false
+    /// Processes what is in the inbox; nil where nothing is.
+    private var pumping: Task<Void, Never>?
     private var deadlineTask: Task<Void, Never>?
     private var armedDeadline: Timestamp?
     private var newestSnapshot: DataPlaneSnapshot?
@@ -115,9 +116,8 @@ public actor ControlPlane {
     }
 
     private func pumpIfIdle() {
-        guard !isPumping, !inbox.isEmpty, !isClosed else { return }
-        isPumping = true
-        Task { await self.pump() }
+        guard pumping == nil, !inbox.isEmpty, !isClosed else { return }
+        pumping = Task { await self.pump() }
     }
 
     /// Takes all that has come since the last round as one batch, so that a burst of events costs one commit.
@@ -138,7 +138,7 @@ public actor ControlPlane {
             for envelope in batch { envelope.processed?.resume() }
             armDeadline()
         }
-        isPumping = false
+        pumping = nil
     }
 
     /// Waits while that is not certain; false where another control plane decides.
@@ -243,7 +243,7 @@ public actor ControlPlane {
     /// goes on from the log database. What was decided is committed, and what was begun has ended, when it returns.
     public func handOver() async {
         close()
-        while isPumping { try? await Task.sleep(for: .milliseconds(5)) }
+        await pumping?.value
         await closeHypervisors()
     }
 
