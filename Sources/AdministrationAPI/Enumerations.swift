@@ -14,6 +14,14 @@ extension API {
         case anonymous
     }
 
+    /// How a service is, all in all.
+    public enum ServiceCondition: String, WireEnumeration {
+        case up
+        case degraded
+        case starting
+        case down
+    }
+
     /// What a service's instances are made of.
     public enum InstanceSource: String, WireEnumeration {
         case process

@@ -170,12 +170,16 @@ extension API {
         public var constraints: Constraints
         public var failoverGroup: String?
         public var load: Load?
+        public var condition: ServiceCondition
+        public var instancesPresent: Int
+        public var instancesUp: Int
         public var instances: [Instance]
 
         public init(
             id: String, owner: String? = nil, access: Access, source: InstanceSource, algorithm: String,
             routes: [Route], listen: String? = nil, constraints: Constraints, failoverGroup: String? = nil,
-            load: Load? = nil, instances: [Instance]
+            load: Load? = nil, condition: ServiceCondition, instancesPresent: Int, instancesUp: Int,
+            instances: [Instance]
         ) {
             self.id = id
             self.owner = owner
@@ -187,6 +191,9 @@ extension API {
             self.constraints = constraints
             self.failoverGroup = failoverGroup
             self.load = load
+            self.condition = condition
+            self.instancesPresent = instancesPresent
+            self.instancesUp = instancesUp
             self.instances = instances
         }
 
@@ -202,7 +209,13 @@ extension API {
             "constraints": "Its workload constraints.",
             "failoverGroup": "The failover group that it is in.",
             "load": "Its newest load; absent where it had no traffic.",
-            "instances": "Its instances, by name.",
+            "condition": """
+            `down`: nothing is up, and something must be; `starting`: fewer than the least are up; `degraded`: an \
+            instance has failed or is down; `up`: all is well.
+            """,
+            "instancesPresent": "So many instances it has, removed ones left out.",
+            "instancesUp": "So many of them run and are up.",
+            "instances": "Its instances, by name; empty where they were not asked for.",
         ]
     }
 

@@ -35,13 +35,13 @@ extension BillVerification {
                 position = end.position
             }
             if frontier.size < head.size {
-                note(subject, .forged, "it has \(frontier.size) records, and \(head.size) were sealed")
+                note(.completeness, subject, .forged, "it has \(frontier.size) records, and \(head.size) were sealed")
             } else if frontier.root != head.root {
-                note(subject, .forged, "its first \(head.size) records are not what was sealed")
+                note(.completeness, subject, .forged, "its first \(head.size) records are not what was sealed")
             } else if !foreign.isEmpty {
-                note(subject, .forged, Self.list(foreign))
+                note(.completeness, subject, .forged, Self.list(foreign))
             } else {
-                note(subject, .proven, "its first \(head.size) records are what was sealed")
+                note(.completeness, subject, .proven, "its first \(head.size) records are what was sealed")
             }
         }
         compare(try recomputation.recomputed(), how: "from all records of the log database")

@@ -14,6 +14,7 @@ import SealedBooks
 public struct BillVerification: Sendable {
     /// What came of one check.
     public struct Check: Codable, Hashable, Sendable {
+        public var kind: Kind
         public var subject: String
         public var state: State
         public var detail: String
@@ -27,7 +28,7 @@ public struct BillVerification: Sendable {
         }
 
         /// What was checked.
-        public enum Kind: String, Hashable, Sendable, CaseIterable {
+        public enum Kind: String, Codable, Hashable, Sendable, CaseIterable {
             /// That records are in a sealed log, and that the log has only grown.
             case log
             /// That nothing is proven against other logs than those that the bill names.
@@ -40,18 +41,6 @@ public struct BillVerification: Sendable {
             case figures
             /// That a witness knew the same log.
             case witness
-        }
-
-        /// By how the subject begins: each check says it so.
-        public var kind: Kind {
-            switch subject {
-            case "basis": .basis
-            case "figures": .figures
-            case _ where subject.hasPrefix("bill "): .closing
-            case _ where subject.hasPrefix("log database"): .completeness
-            case _ where subject.hasPrefix("witness"): .witness
-            default: .log
-            }
         }
     }
 
@@ -100,7 +89,7 @@ public struct BillVerification: Sendable {
     /// All checks, in the order in which they build on each other.
     public consuming func run() async throws -> [Check] {
         for log in proof.logs { check(log) }
-        if Set(proof.logs.map(\.name)).count != proof.logs.count { note("logs", .forged, "a log is there twice") }
+        if Set(proof.logs.map(\.name)).count != proof.logs.count { note(.log, "logs", .forged, "a log is there twice") }
         checkBasis()
         for bill in [proof.bill] + proof.earlier { checkClosing(of: bill) }
         if let database {
@@ -112,8 +101,8 @@ public struct BillVerification: Sendable {
         return checks
     }
 
-    mutating func note(_ subject: String, _ state: Check.State, _ detail: String) {
-        checks.append(Check(subject: subject, state: state, detail: detail))
+    mutating func note(_ kind: Check.Kind, _ subject: String, _ state: Check.State, _ detail: String) {
+        checks.append(Check(kind: kind, subject: subject, state: state, detail: detail))
     }
 
     // MARK: Logs
@@ -137,7 +126,7 @@ public struct BillVerification: Sendable {
         let head: Checkpoint
         switch checkpoint(log.checkpoint, of: log.name) {
         case .success(let genuine): head = genuine
-        case .failure(let fault): return note(subject, .forged, "\(fault)")
+        case .failure(let fault): return note(.log, subject, .forged, "\(fault)")
         }
         var faults: [String] = []
         history[log.name] = [head]
@@ -172,9 +161,9 @@ public struct BillVerification: Sendable {
             let grown =
                 log.earlier.isEmpty ? "" : "; since \(log.earlier.count) earlier checkpoints it has only grown"
             note(
-                subject, .proven, "signed at \(head.size) records; \(log.records.count) of them are here\(grown)")
+                .log, subject, .proven, "signed at \(head.size) records; \(log.records.count) of them are here\(grown)")
         } else {
-            note(subject, .forged, Self.list(faults))
+            note(.log, subject, .forged, Self.list(faults))
         }
     }
 
@@ -186,7 +175,7 @@ public struct BillVerification: Sendable {
     /// The bill names checkpoints; what the file proves must be of these.
     private mutating func checkBasis() {
         guard let basis = proof.bill.basis else {
-            return note("basis", .forged, "the bill does not say what it was computed from")
+            return note(.basis, "basis", .forged, "the bill does not say what it was computed from")
         }
         var faults: [String] = []
         for log in basis.logs {
@@ -209,7 +198,9 @@ public struct BillVerification: Sendable {
             faults.append("it corrects \(basis.earlier), and \(ids) are here")
         }
         let state: Check.State = faults.isEmpty ? .proven : .forged
-        note("basis", state, faults.isEmpty ? "\(basis.logs.count) logs, as the bill names them" : Self.list(faults))
+        note(
+            .basis, "basis", state,
+            faults.isEmpty ? "\(basis.logs.count) logs, as the bill names them" : Self.list(faults))
     }
 
     // MARK: The bill
@@ -228,17 +219,17 @@ public struct BillVerification: Sendable {
             $0.details["bill"] == bill.id && $0.consumer == bill.consumer
         }
         guard let event = events.first else {
-            return note(subject, .forged, "no sealed event says that it was closed")
+            return note(.closing, subject, .forged, "no sealed event says that it was closed")
         }
         guard let digest = event.details["digest"] else {
-            return note(subject, .unproven, "it was closed before its digest was sealed")
+            return note(.closing, subject, .unproven, "it was closed before its digest was sealed")
         }
         func differs<Value: Encodable>(_ value: Value, from digest: String?) -> Bool {
             guard let text = try? BillingDesk.json(value) else { return true }
             return KeyDigest(of: text).description != digest
         }
         guard differs(bill, from: digest) else {
-            return note(subject, .proven, "closed as it is here: SHA-256 \(digest)")
+            return note(.closing, subject, .proven, "closed as it is here: SHA-256 \(digest)")
         }
         var parts: [String] = []
         if differs(bill.plan, from: event.details["plan-digest"]) { parts.append("its price plan") }
@@ -250,7 +241,7 @@ public struct BillVerification: Sendable {
             parts.append("what is held (\(bill.held), closed at \(held))")
         }
         let what = parts.isEmpty ? "a figure or a text" : parts.joined(separator: " and ")
-        note(subject, .forged, "it is not what was closed: \(what) was changed")
+        note(.closing, subject, .forged, "it is not what was closed: \(what) was changed")
     }
 
     // MARK: Computing it again
@@ -259,7 +250,7 @@ public struct BillVerification: Sendable {
         guard let basis = proof.bill.basis else { return }
         guard proof.omittedUsageRecords == 0 else {
             return note(
-                "figures", .unproven,
+                .figures, "figures", .unproven,
                 "the file leaves out \(proof.omittedUsageRecords) usage records; give --log-database to compute the "
                     + "bill from them")
         }
@@ -288,9 +279,9 @@ public struct BillVerification: Sendable {
         let differences = BillDifference.between(proof.bill, computed)
         let isSame = (try? BillingDesk.json(computed)) == (try? BillingDesk.json(proof.bill))
         guard differences.isEmpty, isSame else {
-            return note("figures", .forged, Self.list(differences.map(\.description)))
+            return note(.figures, "figures", .forged, Self.list(differences.map(\.description)))
         }
-        note("figures", .proven, "\(proof.bill.lines.count) lines, computed again \(how) to the same bytes")
+        note(.figures, "figures", .proven, "\(proof.bill.lines.count) lines, computed again \(how) to the same bytes")
     }
 
     // MARK: Witness
@@ -310,11 +301,11 @@ public struct BillVerification: Sendable {
                 }
             }
             if let fault {
-                note(subject, .forged, fault)
+                note(.witness, subject, .forged, fault)
             } else if let common {
-                note(subject, .proven, "the same log as it knew at \(common) records, which has only grown")
+                note(.witness, subject, .proven, "the same log as it knew at \(common) records, which has only grown")
             } else {
-                note(subject, .unproven, "none of its checkpoints is among those of the file")
+                note(.witness, subject, .unproven, "none of its checkpoints is among those of the file")
             }
         }
     }

@@ -21,6 +21,9 @@ static const unsigned char console_css[] = {
 static const unsigned char dom_js[] = {
 #embed "assets/dom.js"
 };
+static const unsigned char exchange_js[] = {
+#embed "assets/exchange.js"
+};
 static const unsigned char format_js[] = {
 #embed "assets/format.js"
 };
@@ -39,11 +42,17 @@ static const unsigned char index_html[] = {
 static const unsigned char parts_js[] = {
 #embed "assets/parts.js"
 };
+static const unsigned char suggest_js[] = {
+#embed "assets/suggest.js"
+};
 static const unsigned char terminal_js[] = {
 #embed "assets/terminal.js"
 };
 static const unsigned char text_en_books_js[] = {
 #embed "assets/text-en-books.js"
+};
+static const unsigned char text_en_exchange_js[] = {
+#embed "assets/text-en-exchange.js"
 };
 static const unsigned char text_en_services_js[] = {
 #embed "assets/text-en-services.js"
@@ -56,6 +65,9 @@ static const unsigned char text_en_js[] = {
 };
 static const unsigned char text_zh_books_js[] = {
 #embed "assets/text-zh-books.js"
+};
+static const unsigned char text_zh_exchange_js[] = {
+#embed "assets/text-zh-exchange.js"
 };
 static const unsigned char text_zh_services_js[] = {
 #embed "assets/text-zh-services.js"
@@ -74,6 +86,9 @@ static const unsigned char view_audit_js[] = {
 };
 static const unsigned char view_bills_js[] = {
 #embed "assets/view-bills.js"
+};
+static const unsigned char view_configuration_js[] = {
+#embed "assets/view-configuration.js"
 };
 static const unsigned char view_console_js[] = {
 #embed "assets/view-console.js"
@@ -123,6 +138,9 @@ static const unsigned char view_services_js[] = {
 static const unsigned char view_settings_js[] = {
 #embed "assets/view-settings.js"
 };
+static const unsigned char view_sizes_js[] = {
+#embed "assets/view-sizes.js"
+};
 static const unsigned char view_timelines_js[] = {
 #embed "assets/view-timelines.js"
 };
@@ -141,24 +159,29 @@ static const struct cconsole_asset assets[] = {
     ASSET("chart.js", chart_js),
     ASSET("console.css", console_css),
     ASSET("dom.js", dom_js),
+    ASSET("exchange.js", exchange_js),
     ASSET("format.js", format_js),
     ASSET("history.js", history_js),
     ASSET("i18n.js", i18n_js),
     ASSET("icon.svg", icon_svg),
     ASSET("index.html", index_html),
     ASSET("parts.js", parts_js),
+    ASSET("suggest.js", suggest_js),
     ASSET("terminal.js", terminal_js),
     ASSET("text-en-books.js", text_en_books_js),
+    ASSET("text-en-exchange.js", text_en_exchange_js),
     ASSET("text-en-services.js", text_en_services_js),
     ASSET("text-en-words.js", text_en_words_js),
     ASSET("text-en.js", text_en_js),
     ASSET("text-zh-books.js", text_zh_books_js),
+    ASSET("text-zh-exchange.js", text_zh_exchange_js),
     ASSET("text-zh-services.js", text_zh_services_js),
     ASSET("text-zh-words.js", text_zh_words_js),
     ASSET("text-zh.js", text_zh_js),
     ASSET("theme.js", theme_js),
     ASSET("view-audit.js", view_audit_js),
     ASSET("view-bills.js", view_bills_js),
+    ASSET("view-configuration.js", view_configuration_js),
     ASSET("view-console.js", view_console_js),
     ASSET("view-consumers.js", view_consumers_js),
     ASSET("view-display.js", view_display_js),
@@ -175,6 +198,7 @@ static const struct cconsole_asset assets[] = {
     ASSET("view-service.js", view_service_js),
     ASSET("view-services.js", view_services_js),
     ASSET("view-settings.js", view_settings_js),
+    ASSET("view-sizes.js", view_sizes_js),
     ASSET("view-timelines.js", view_timelines_js),
     ASSET("view-usage.js", view_usage_js),
     ASSET("views.js", views_js),

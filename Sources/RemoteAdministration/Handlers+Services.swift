@@ -4,24 +4,37 @@ import CloudPorts
 import Credentials
 
 /// A service as its list sorts it.
-private struct ListedService {
+struct ListedService {
     var service: CloudService
     var instances: [ServiceInstance]
     var load: LoadSample?
 
-    private var up: Int { instances.count { $0.phase == .running && $0.operational == .up } }
+    var up: Int { instances.count { $0.phase == .running && $0.operational == .up } }
+
+    var present: Int { instances.count { $0.phase != .removed } }
+
+    var condition: API.ServiceCondition {
+        if up == 0, service.constraints.minimumInstances > 0 { return .down }
+        if instances.contains(where: { $0.phase == .failed || $0.operational == .down }) { return .degraded }
+        return lacksInstances ? .starting : .up
+    }
+
+    private var lacksInstances: Bool { up < service.constraints.minimumInstances }
 
     /// The worst first: nothing is up, fewer than the least, something failed, all well.
-    private var condition: Int {
-        if up == 0, service.constraints.minimumInstances > 0 { return 0 }
-        if up < service.constraints.minimumInstances { return 1 }
-        return instances.contains { $0.phase == .failed || $0.operational == .down } ? 2 : 3
+    private var severity: Int {
+        switch condition {
+        case .down: 0
+        case .starting: 1
+        case .degraded: lacksInstances ? 1 : 2
+        case .up: 3
+        }
     }
 
     static let list = NamedList<ListedService>(
         name: { $0.service.id.rawValue }, words: { [$0.service.id.rawValue, $0.service.owner?.rawValue ?? ""] },
         columns: [
-            "owner": { SortValue($0.service.owner) }, "condition": { SortValue($0.condition) },
+            "owner": { SortValue($0.service.owner) }, "condition": { SortValue($0.severity) },
             "instancesUp": { SortValue($0.up) },
             "maximumInstances": { SortValue($0.service.constraints.maximumInstances) },
             "requestsInFlight": { SortValue($0.load?.requestsInFlight ?? 0) },
@@ -45,16 +58,19 @@ extension RouteTable {
             "requestedAt": { SortValue($0.requestedAt) },
         ])
 
+    private static let brief = QueryParameter(
+        "brief", .boolean, "Without instances one by one: the counts say how many there are.")
+
     static let services: [Route] = [
         Route(
             name: "listServices", method: .get, path: "/api/v1/services", right: .read,
             summary: "Lists the cloud services with their constraints, instances and load.",
-            query: ListedService.list.parameters,
+            query: [brief] + ListedService.list.parameters,
             answer: .json(API.Page<API.Service>.self, "Services, by name if no other order is asked for.")
         ) { try await $0.listServices($1) },
         Route(
             name: "getService", method: .get, path: "/api/v1/services/{service}", right: .read,
-            summary: "Shows one cloud service.", answer: .json(API.Service.self, "The service.")
+            summary: "Shows one cloud service.", query: [brief], answer: .json(API.Service.self, "The service.")
         ) { try await $0.getService($1) },
         Route(
             name: "getConstraints", method: .get, path: "/api/v1/services/{service}/constraints", right: .read,
@@ -137,21 +153,25 @@ extension Handlers {
             ListedService(service: service, instances: instances[service.id] ?? [], load: load[service.id])
         }
         let (part, next) = try ListedService.list.part(of: all, call.query)
+        let isBrief = call.query.boolean("brief")
         return .json(
             API.Page(
                 items: part.map { listed in
-                    API.Service(
-                        listed.service, groups: configuration.failoverGroups, instances: listed.instances,
-                        load: listed.load)
+                    var service = API.Service(listed, groups: configuration.failoverGroups, isBrief: isBrief)
+                    if isBrief { service.load?.requestsInFlightByInstance = [:] }
+                    return service
                 }, nextCursor: next))
     }
 
     func getService(_ call: Call) async throws -> Reply {
         let service = try await service(call)
+        let listed = ListedService(
+            service: service, instances: await administration.instances().filter { $0.service == service.id },
+            load: await administration.load()[service.id])
         return .json(
             API.Service(
-                service, groups: await administration.configuration().failoverGroups,
-                instances: await administration.instances(), load: await administration.load()[service.id]))
+                listed, groups: await administration.configuration().failoverGroups,
+                isBrief: call.query.boolean("brief")))
     }
 
     func getConstraints(_ call: Call) async throws -> Reply { constraints(of: try await service(call)) }

@@ -155,8 +155,8 @@ enum Destination {
 
 enum RouteTable {
     static let all: [Route] =
-        platform + services + scaling + instances + traffic + infrastructure + consoles + images + consumers + bills
-        + budgets
+        platform + overview + services + scaling + sizes + instances + traffic + infrastructure + consoles + images
+        + consumers + bills + budgets
         + configuration + operations + events + usage + cloudEvents
         + audit + erasure + integrity + notifications + administrators + secondFactor + console
 

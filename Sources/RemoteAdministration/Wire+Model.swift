@@ -82,9 +82,9 @@ extension API.Instance {
 }
 
 extension API.Service {
-    init(
-        _ model: CloudService, groups: [FailoverGroup], instances: [ServiceInstance], load: LoadSample?
-    ) {
+    /// - Parameter isBrief: without its instances.
+    init(_ listed: ListedService, groups: [FailoverGroup], isBrief: Bool) {
+        let model = listed.service
         let source: API.InstanceSource =
             switch model.instances {
             case .process: .process
@@ -96,8 +96,10 @@ extension API.Service {
             algorithm: model.loadBalancing.algorithm.rawValue,
             routes: model.routes.map { API.Route(host: $0.host, pathPrefix: $0.pathPrefix) },
             listen: model.tcp?.listener.endpoint.description, constraints: API.Constraints(model.constraints),
-            failoverGroup: groups.first { $0.service == model.id }?.id.rawValue, load: load.map(API.Load.init),
-            instances: instances.filter { $0.service == model.id }.sorted { $0.id < $1.id }.map(API.Instance.init))
+            failoverGroup: groups.first { $0.service == model.id }?.id.rawValue,
+            load: listed.load.map(API.Load.init), condition: listed.condition,
+            instancesPresent: listed.present, instancesUp: listed.up,
+            instances: isBrief ? [] : listed.instances.sorted { $0.id < $1.id }.map(API.Instance.init))
     }
 }
 

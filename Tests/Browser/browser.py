@@ -201,6 +201,12 @@ class Page:
         self.evaluate(f"(e => {{ e.focus(); e.select?.(); }})(document.querySelector({json.dumps(selector)}))")
         self.send("Input.insertText", text=text)
 
+    def choose(self, selector, path):
+        """Chooses a file in a field for files."""
+        self.wait(f"document.querySelector({json.dumps(selector)})", selector)
+        found = self.send("Runtime.evaluate", expression=f"document.querySelector({json.dumps(selector)})")
+        self.send("DOM.setFileInputFiles", files=[path], objectId=found["result"]["objectId"])
+
     def key(self, key, code=None, number=0):
         for kind in ["keyDown", "keyUp"]:
             self.send("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=number,

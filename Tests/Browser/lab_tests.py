@@ -12,13 +12,7 @@ import time
 from browser import Failure
 from runner import passed
 from surroundings import Surroundings, eventually, expect
-
-
-def log_in(page, around):
-    page.open(around.administration + "/")
-    page.type("input[name=token]", around.token)
-    page.press("button.primary")
-    page.wait_for_text("Overview", "h1")
+from views import log_in
 
 
 def running(around):

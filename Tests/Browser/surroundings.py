@@ -29,6 +29,11 @@ class Surroundings:
         with urllib.request.urlopen(request, timeout=30) as response:
             return json.load(response)
 
+    def raw(self, path):
+        """An answer that is no JSON document of the API's own."""
+        return urllib.request.urlopen(urllib.request.Request(
+            f"{self.administration}/api/v1{path}", headers={"authorization": f"Bearer {self.token}"}), timeout=30)
+
     def call(self, consumer, service, path, method="GET", headers=(), body=None):
         """One request of a consumer through the gateway; the status."""
         connection = http.client.HTTPConnection(self.gateway, timeout=90)

@@ -14,6 +14,7 @@ import Testing
         "listBudgets": "own", "exportUsage": "own", "reportUsageEvents": "report", "listBills": "own",
         "getBill": "own", "getBillPage": "own", "exportBill": "own",
         "proveBill": "own", "verifyBill": "own", "replayScaling": "read",
+        "recommendSize": "read", "getOverview": "read",
         "reconcile": "own",
         "closeBill": "operate", "createCredit": "operate",
         "listPhysicalServers": "read", "listVirtualServers": "read", "confirmPhysicalServerOff": "operate",

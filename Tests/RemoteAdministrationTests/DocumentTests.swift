@@ -144,7 +144,8 @@ import Testing
     }
 
     private static let tooMany = [
-        "applyConfiguration": 4_194_305, "reportUsageEvents": 1_048_577, "importImage": 2_097_153,
+        "applyConfiguration": 4_194_305, "recommendSize": 4_194_305, "reportUsageEvents": 1_048_577,
+        "importImage": 2_097_153,
     ]
 
     /// What every route refuses because of its properties.

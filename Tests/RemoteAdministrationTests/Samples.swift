@@ -161,6 +161,7 @@ enum Samples {
                 {"specversion":"1.0","id":"e-1","source":"/shop","type":"storage","subject":"acme",\
                 "time":"2026-09-21T14:13:20Z","data":{"service":"shop","meter":"storage","quantity":"1.5"}}
                 """
+        case "recommendSize": request.body = #"{"csv":"0,300\n60,310\n120,320\n","givenMillicores":1000}"#
         case "eraseLogins": request.body = #"{"principal":"nobody-of-this-name"}"#
         case "createCredit": request.body = #"{"id":"c-1","amount":"2.50","reason":"Outage"}"#
         case "createSession": request.body = #"{"token":"TOKEN"}"#

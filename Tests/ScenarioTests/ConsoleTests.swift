@@ -15,8 +15,7 @@ private enum Chromium {
 }
 
 extension Scenarios {
-    /// The web console in a real browser: `Tests/Browser/console_tests.py` does the work, and leaves its pictures in
-    /// `.build/screenshots`.
+    /// The web console in a real browser: `Tests/Browser` does the work and leaves pictures in `.build/screenshots`.
     @Suite struct Console {
         private struct Surroundings: Codable {
             var administration: String
@@ -29,12 +28,26 @@ extension Scenarios {
         private static let root = URL(fileURLWithPath: #filePath)
             .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
+        /// What `scripts/test-parts/fetch-axe` has fetched.
+        private static let hasChecker = FileManager.default.fileExists(
+            atPath: root.appendingPathComponent(".build/axe/axe.min.js").path)
+
+        @Test(
+            "no view of the console and no dialog has a serious finding of axe-core",
+            .enabled(if: Chromium.isInstalled, "there is no browser; run scripts/install-prerequisites --browser"),
+            .enabled(if: hasChecker, "there is no axe-core; run scripts/test-parts/fetch-axe"),
+            .timeLimit(.minutes(5))
+        )
+        func accessible() async throws { try await look("accessibility_tests.py") }
+
         @Test(
             "the console: first login, S1, a failover, a bill verified, a failed login, both languages, a small screen",
             .enabled(if: Chromium.isInstalled, "there is no browser; run scripts/install-prerequisites --browser"),
             .timeLimit(.minutes(5))
         )
-        func inBrowser() async throws {
+        func inBrowser() async throws { try await look("console_tests.py") }
+
+        private func look(_ script: String) async throws {
             let guest = try Guest()
             defer { guest.end() }
             let hosts = FileManager.default.temporaryDirectory.appendingPathComponent("node-\(UUID().uuidString).xml")
@@ -52,7 +65,7 @@ extension Scenarios {
                     keys: context.keys, screenshots: Self.root.appendingPathComponent(".build/screenshots").path)
                 try JSONEncoder().encode(surroundings).write(to: file)
                 let output = directory.appendingPathComponent("browser.log")
-                let status = try await Self.run(file, output: output)
+                let status = try await Self.run(script, file, output: output)
                 let text = (try? String(contentsOf: output, encoding: .utf8)) ?? ""
                 #expect(status == 0 && text.hasSuffix(" passed\n"), "\(text)")
             }
@@ -84,6 +97,7 @@ extension Scenarios {
                             addresses: AddressRange(first: 0x7F00_0001, last: 0x7F00_0001, prefixLength: 8), port: port)
                     ),
                     constraints: WorkloadConstraints(minimumInstances: 1, maximumInstances: 1),
+                    scaling: ScalingSettings(metrics: [ScalingMetric(name: "queue-length", targetPerInstance: 50)]),
                     healthCheck: HealthCheck(probe: .tcp, interval: .seconds(30), rise: 1)))
         }
 
@@ -113,14 +127,14 @@ extension Scenarios {
             func end() { close(descriptor) }
         }
 
-        private static func run(_ surroundings: URL, output: URL) async throws -> Int32 {
+        private static func run(_ script: String, _ surroundings: URL, output: URL) async throws -> Int32 {
             _ = FileManager.default.createFile(atPath: output.path, contents: nil)
             let log = try FileHandle(forWritingTo: output)
             let process = Process()
             process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
             process.arguments = [
                 "timeout", "--kill-after=10", "240", "python3", "-B",
-                root.appendingPathComponent("Tests/Browser/console_tests.py").path, surroundings.path,
+                root.appendingPathComponent("Tests/Browser/\(script)").path, surroundings.path,
             ]
             process.standardInput = FileHandle.nullDevice
             process.standardOutput = log

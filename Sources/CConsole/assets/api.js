@@ -26,17 +26,17 @@ async function problem(response) {
   }
 }
 
-async function request(method, path, { body, headers, signal } = {}) {
+async function request(method, path, { body, text, mediaType, headers, signal } = {}) {
   const all = { accept: "application/json", ...headers };
   if (method !== "GET") {
     if (csrfToken) all["x-cloudwright-csrf"] = csrfToken;
     if (!/\/(password|second-factor.*|erasures)$/.test(path) && !path.startsWith("/console/")) all["idempotency-key"] = crypto.randomUUID();
   }
-  if (body !== undefined) all["content-type"] = "application/json";
+  if (body !== undefined || mediaType) all["content-type"] = mediaType ?? "application/json";
   let response;
   try {
     response = await fetch(root + path, {
-      method, headers: all, signal, body: body === undefined ? undefined : JSON.stringify(body),
+      method, headers: all, signal, body: body === undefined ? text : JSON.stringify(body),
       credentials: "same-origin", cache: "no-store",
     });
   } catch (error) {
@@ -65,6 +65,22 @@ export async function getText(path, accept) {
 export async function send(method, path, body, headers) {
   const response = await request(method, path, { body, headers });
   return response.status === 204 ? undefined : response.json();
+}
+
+// A text that is no JSON of this page's own.
+export async function sendText(method, path, text, mediaType, headers) {
+  return (await request(method, path, { text, mediaType, headers })).json();
+}
+
+// Which version something is of: what it is changed on the condition of.
+export async function entityTag(path) {
+  return (await request("GET", path)).headers.get("etag") ?? "*";
+}
+
+// A part of a list that is no JSON document as a whole, and where it goes on; empty at the end.
+export async function getPart(path, signal) {
+  const response = await request("GET", path, { signal, headers: { accept: "*/*" } });
+  return { text: await response.text(), next: response.headers.get("x-next-cursor") ?? "" };
 }
 
 // A file as it is, which may be large: the browser sends it piece by piece.

@@ -1,9 +1,9 @@
 // The frame of the console: who is logged in, which view is open, and what goes on.
 import { h, s, show } from "./dom.js";
 import { t, word } from "./i18n.js";
-import { feed, get, health, query, send, useSession } from "./api.js";
+import { feed, get, health, send, useSession } from "./api.js";
 import { problemNotice } from "./parts.js";
-import { maximumServices, sampleAll } from "./history.js";
+import { isFollowed, sampleAll } from "./history.js";
 import { views } from "./views.js";
 import { login } from "./view-login.js";
 
@@ -68,11 +68,9 @@ async function look() {
   state.health = await health();
   if (state.session && state.session.session.role !== "consumer") {
     try {
-      const [incidents, services] = await Promise.all([
-        get("/incidents", state.looking.signal),
-        get(query("/services", { limit: maximumServices + 1 }), state.looking.signal)]);
-      state.badge = incidents.items.length;
-      sampleAll(services.items);
+      const sums = await get("/overview", state.looking.signal);
+      state.badge = sums.incidents;
+      if (isFollowed(sums)) sampleAll((await get("/services?brief=true", state.looking.signal)).items);
     } catch { state.badge = 0; }
   }
   frame();

@@ -2,16 +2,17 @@
 
 export const span = 5 * 60_000;
 // More services than this are followed only while they are looked at.
-export const maximumServices = 200;
+const mostServices = 200;
 const histories = new Map();
 
 export const history = (id) => histories.get(id) ?? [];
 
-export function sampleAll(services) {
-  if (services.length <= maximumServices) services.forEach(sample);
-}
+// Whether so many services are followed all the time.
+export const isFollowed = ({ services }) => services <= mostServices;
 
-export function sample({ id, load, instances, constraints }) {
+export const sampleAll = (services) => services.forEach(sample);
+
+export function sample({ id, load, instancesUp, constraints }) {
   const at = Date.now();
   const points = histories.get(id) ?? [];
   histories.set(id, points);
@@ -20,8 +21,7 @@ export function sample({ id, load, instances, constraints }) {
   const point = { at, inFlight: load?.requestsInFlight ?? 0, queued: load?.requestsQueued ?? 0,
     waiting: load?.consumersWaiting ?? 0, consumers: load?.activeConsumers ?? 0,
       completed: Number(load?.completed ?? 0),
-    up: instances.filter(({ phase, operational }) => phase === "running" && operational === "up").length,
-    limit: constraints.maximumInstances };
+    up: instancesUp, limit: constraints.maximumInstances };
   if (before && point.completed >= before.completed && at - before.at < 20_000) {
     point.rate = (point.completed - before.completed) / ((at - before.at) / 1_000);
   }

@@ -72,17 +72,11 @@ export const statePill = (group, state) => pill(word(group, state), states[state
 
 export const when = (moment) => h("time", { datetime: moment, title: fullTime(moment) }, ago(moment));
 
-// How all in all a service is: what its instances say, and its open incidents.
-export function serviceState(service) {
-  const present = service.instances.filter(({ phase }) => phase !== "removed");
-  const up = present.filter(({ phase, operational }) => phase === "running" && operational === "up").length;
-  if (up === 0 && service.constraints.minimumInstances > 0) return ["bad", t("service.down"), up];
-  if (present.some(({ phase, operational }) => phase === "failed" || operational === "down")) {
-    return ["warn", t("service.degraded"), up];
-  }
-  if (up < service.constraints.minimumInstances) return ["warn", t("service.starting"), up];
-  return ["good", t("service.up"), up];
-}
+const conditions = { up: "good", degraded: "warn", starting: "warn", down: "bad" };
+
+// How all in all a service is, in colour and words, and how many instances are up.
+export const serviceState = ({ condition, instancesUp }) => [conditions[condition], t(`service.${condition}`),
+  instancesUp];
 
 // More are not drawn at once: the page stays quick, and nobody reads that far without a filter.
 export const mostRows = 300;
@@ -129,6 +123,10 @@ export function windowButtons(ctx, after, next, name = "after") {
     after && h("button", { type: "button", onclick: () => ctx.choose({ [name]: "" }) }, t("list.first")), " ",
     next && h("button", { type: "button", onclick: () => ctx.choose({ [name]: next }) }, t("list.next")));
 }
+
+// Says that more are there than a view asks for.
+export const onlyFirst = (next, count) => next && h("p", { class: "more quiet" }, t("list.onlyFirst", {
+  count: number(count) }));
 
 // A time in a table.
 export const at = (moment) => h("span", { class: "nowrap", title: fullTime(moment) }, time(moment));
@@ -236,6 +234,13 @@ export function showSecret(title, advice, secret) {
     } }, t("secret.copy"));
   open(dialog, h("form", { method: "dialog" }, h("h2", {}, title), h("p", { class: "quiet" }, advice),
     h("div", { class: "secret" }, input, copy),
+    h("footer", {}, h("button", { class: "primary", type: "submit" }, t("secret.done")))));
+}
+
+// Says something that is to be read before it goes away.
+export function showNote(title, text) {
+  const dialog = h("dialog", { "aria-label": title });
+  open(dialog, h("form", { method: "dialog" }, h("h2", {}, title), h("p", {}, text),
     h("footer", {}, h("button", { class: "primary", type: "submit" }, t("secret.done")))));
 }
 

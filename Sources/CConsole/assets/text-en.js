@@ -2,11 +2,13 @@
 import { texts as services } from "./text-en-services.js";
 import { texts as books } from "./text-en-books.js";
 import { texts as words } from "./text-en-words.js";
+import { texts as exchange } from "./text-en-exchange.js";
 
 export const texts = {
   ...services,
   ...books,
   ...words,
+  ...exchange,
   "nav.overview": "Overview",
   "nav.services": "Services",
   "nav.notifications": "Notifications",

@@ -2,11 +2,13 @@
 import { texts as services } from "./text-zh-services.js";
 import { texts as books } from "./text-zh-books.js";
 import { texts as words } from "./text-zh-words.js";
+import { texts as exchange } from "./text-zh-exchange.js";
 
 export const texts = {
   ...services,
   ...books,
   ...words,
+  ...exchange,
   "nav.overview": "概览",
   "nav.services": "服务",
   "nav.notifications": "通知",

@@ -3,7 +3,9 @@ import { h } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { number } from "./format.js";
 import { get, query, send } from "./api.js";
+import { exportLogins, moment } from "./exchange.js";
 import { ask, at, card, empty, field, live, pageHead, sorting, statePill, table, toast, windowButtons } from "./parts.js";
+import { suggested } from "./suggest.js";
 
 const filters = ["principal", "sourceAddress", "service", "outcome", "from", "until"];
 const step = 50;
@@ -16,18 +18,17 @@ export function audit(ctx) {
   live(ctx, async (signal) => {
     const { outcome, ...others } = times(chosen);
     const wantsRanking = isStaff || chosen.service !== "";
-    const [events, failed, services] = await Promise.all([
+    const [events, failed] = await Promise.all([
       get(query("/audit/events", { ...others, outcome, newest: true, cursor: after, limit: step }), signal),
       wantsRanking ? get(query("/audit/failed-logins", { ...others, sort: sorted.asked, limit: 20 }),
         signal) : { items: [] },
-      isStaff ? get("/services", signal) : { items: [] },
     ]);
-    return { events: events.items.reverse(), next: events.nextCursor, failed: failed.items,
-      services: ["administration", ...services.items.map(({ id }) => id)] };
-  }, ({ events, next, failed, services }) => [
-    pageHead(t("nav.audit"), t("audit.what")),
+    return { events: events.items.reverse(), next: events.nextCursor, failed: failed.items };
+  }, ({ events, next, failed }) => [
+    pageHead(t("nav.audit"), t("audit.what"), h("button", { type: "button",
+      onclick: () => exportLogins(times(chosen)) }, t("export.link"))),
     isStaff && auditTabs("logins"),
-    form(ctx, chosen, services, isStaff),
+    form(ctx, chosen, isStaff),
     failed.length > 0 && card(t("audit.failed"), ranking(ctx, failed, sorted), { list: "bare", key: "ranking" }),
     card(t("audit.logins"), [found(events), windowButtons(ctx, after, next)], { list: "bare", key: "logins",
       actions: ctx.mayAdminister && chosen.principal && h("button", { class: "small danger", type: "button",
@@ -42,15 +43,11 @@ export function auditTabs(chosen) {
     tab("integrity", "audit/integrity", t("integrity.title")));
 }
 
-// What a date and time field says is of the reader's own time zone.
-function times(chosen) {
-  const moment = (text) => (text ? new Date(text).toISOString() : "");
-  return { ...chosen, from: moment(chosen.from), until: moment(chosen.until) };
-}
+const times = (chosen) => ({ ...chosen, from: moment(chosen.from), until: moment(chosen.until) });
 
-function form(ctx, chosen, services, isStaff) {
+function form(ctx, chosen, isStaff) {
   const text = (name, label) => field(label, h("input", { type: "search", name, value: chosen[name] }));
-  const moment = (name, label) => field(label, h("input", { type: "datetime-local", name, value: chosen[name] }));
+  const timeOf = (name, label) => field(label, h("input", { type: "datetime-local", name, value: chosen[name] }));
   return h("form", { class: "filters", role: "search", "aria-label": t("audit.search"),
     onsubmit: (event) => {
       event.preventDefault();
@@ -58,12 +55,12 @@ function form(ctx, chosen, services, isStaff) {
       ctx.choose({ ...values, after: "" });
     } },
   text("principal", t("audit.principal")), text("sourceAddress", t("audit.source")),
-  isStaff && field(t("filter.service"), h("select", { name: "service" }, ["", ...services].map((value) => h("option", {
-    value, selected: value === chosen.service }, value === "" ? t("filter.all") : word("serviceName", value))))),
+  isStaff && suggested(t("filter.service"), { list: "services", path: "/services", name: "service",
+    value: chosen.service, more: ["administration"] }),
   field(t("audit.outcome"), h("select", { name: "outcome" }, ["", "success", "failure",
     "unknown"].map((value) => h("option", {
     value, selected: value === chosen.outcome }, value === "" ? t("filter.all") : word("state", value))))),
-  moment("from", t("audit.from")), moment("until", t("audit.until")),
+  timeOf("from", t("audit.from")), timeOf("until", t("audit.until")),
   h("button", { class: "primary", type: "submit" }, t("audit.find")),
   filters.some((name) => chosen[name]) && h("button", { type: "button",
     onclick: () => ctx.choose({ ...Object.fromEntries(filters.map((name) => [name, ""])), after: "" }) }, t("filter.clear")));

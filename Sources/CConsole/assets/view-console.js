@@ -10,8 +10,8 @@ const maximumUnsent = 65_536;
 export function serverConsole(ctx) {
   const instance = ctx.parts[1];
   const path = `/virtual-servers/${encodeURIComponent(instance)}/console`;
-  const screen = h("pre", { class: "terminal", tabindex: "0", "aria-label": t("console.screen", { instance }),
-    "data-own": "" });
+  const screen = h("pre", { class: "terminal", role: "region", tabindex: "0", "data-own": "",
+    "aria-label": t("console.screen", { instance }) });
   const said = h("p", { class: "sr", "aria-live": "polite", "data-own": "" });
   const encoder = new TextEncoder();
   let socket;

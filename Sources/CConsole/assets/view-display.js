@@ -6,7 +6,8 @@ import { card, empty, pageHead, pill } from "./parts.js";
 export async function serverDisplay(ctx) {
   const instance = ctx.parts[1];
   const path = `/api/v1/virtual-servers/${encodeURIComponent(instance)}/display`;
-  const screen = h("div", { class: "display", "data-own": "", "aria-label": t("display.title", { instance }) });
+  const screen = h("div", { class: "display", role: "region", "data-own": "",
+    "aria-label": t("display.title", { instance }) });
   let client;
   let state = "opening";
 

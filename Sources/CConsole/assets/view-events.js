@@ -4,6 +4,7 @@ import { t, word } from "./i18n.js";
 import { duration } from "./format.js";
 import { get, query } from "./api.js";
 import { at, card, choice, empty, field, live, pageHead, statePill, table, windowButtons } from "./parts.js";
+import { suggested } from "./suggest.js";
 
 const step = 50;
 const kinds = ["instance.", "service.", "constraint.", "scaling.", "failover.", "virtual-server.",
@@ -25,17 +26,15 @@ function log(ctx, head) {
     ctx.query.get(name) ?? ""]));
   const after = ctx.query.get("after") ?? "";
   live(ctx, async (signal) => {
-    const [found, services] = await Promise.all([
-      get(query("/events", { ...chosen, newest: true, cursor: after, limit: step }), signal),
-      get("/services", signal)]);
-    return { found: found.items.reverse(), next: found.nextCursor, services: services.items.map(({ id }) => id) };
-  }, ({ found, next, services }) => [
+    const found = await get(query("/events", { ...chosen, newest: true, cursor: after, limit: step }), signal);
+    return { found: found.items.reverse(), next: found.nextCursor };
+  }, ({ found, next }) => [
     head(),
     h("div", { class: "filters" },
       field(t("events.kind"), choice(kinds, chosen.kind, (name) => word("eventKind", name.replace(".", "")),
         (kind) => ctx.choose({ kind, after: "" }), t("filter.all"))),
-      field(t("filter.service"), choice(services, chosen.service, (name) => name, (service) => ctx.choose({ service,
-        after: "" }), t("filter.all"))),
+      suggested(t("filter.service"), { list: "services", path: "/services", value: chosen.service,
+        onchange: (service) => ctx.choose({ service, after: "" }) }),
       field(t("instance.name"), h("input", { type: "search", value: chosen.instance,
         onchange: (event) => ctx.choose({ instance: event.target.value.trim(), after: "" }) })),
       Object.values(chosen).some(Boolean) && h("button", { type: "button",

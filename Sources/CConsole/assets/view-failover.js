@@ -3,16 +3,21 @@ import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { number } from "./format.js";
 import { get, query } from "./api.js";
-import { card, empty, live, pageHead, pill, statePill, when } from "./parts.js";
+import { card, empty, live, pageHead, pill, statePill, when, windowButtons } from "./parts.js";
 import { run } from "./view-timelines.js";
 
+// Each group's switchovers are asked for on their own: so many groups are on the page at once.
+const step = 20;
+
 export function failover(ctx) {
+  const after = ctx.query.get("after") ?? "";
   live(ctx, async (signal) => {
-    const groups = await get("/failover-groups", signal);
+    const groups = await get(query("/failover-groups", { cursor: after, limit: step }), signal);
     const runs = await Promise.all(groups.items.map(({ service, mode }) => get(query("/timelines", {
       mechanism: `failover-${mode}`, service, last: 3 }), signal)));
-    return groups.items.map((group, index) => ({ group, runs: runs[index].items.reverse() }));
-  }, (all) => [
+    return { all: groups.items.map((group, index) => ({ group, runs: runs[index].items.reverse() })),
+      next: groups.nextCursor };
+  }, ({ all, next }) => [
     pageHead(t("nav.failover"), t("failover.what")),
     all.length === 0 && card(t("nav.failover"), empty(t("failover.none"), t("failover.noneAdvice"),
       "kind: FailoverGroup")),
@@ -27,6 +32,7 @@ export function failover(ctx) {
         link(`timelines?mechanism=failover-${group.mode}&service=${encodeURIComponent(group.service)}`,
           t("overview.all"))],
     })),
+    windowButtons(ctx, after, next),
   ]);
 }
 

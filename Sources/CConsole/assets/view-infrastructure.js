@@ -6,18 +6,21 @@ import { get, query, send } from "./api.js";
 import { meter } from "./chart.js";
 import { act, ask, at, card, choice, empty, field, live, pageHead, pill, statePill, table, toast,
   windowButtons } from "./parts.js";
+import { suggested } from "./suggest.js";
 
 const hostStates = { up: "good", suspect: "warn", confirmed: "bad", fencing: "bad", fenced: "bad", recovering: "warn",
   unknown: "warn" };
 const serverStates = { running: "good", suspended: "warn", saved: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
 // So many virtual servers are on the page at once, by name.
 const windowSize = 200;
+const mostHosts = 100;
 const balanceAge = 30_000;
 const kinds = ["virtual-server.", "physical-server."];
 
 export function infrastructure(ctx) {
   const sought = ctx.query.get("search") ?? "";
   const after = ctx.query.get("after") ?? "";
+  const hostsAfter = ctx.query.get("hostsAfter") ?? "";
   // What would make the load even is computed for all servers: not asked for at each event.
   let balance;
   let balanceAt = 0;
@@ -29,21 +32,25 @@ export function infrastructure(ctx) {
     return balance;
   };
   live(ctx, async (signal) => {
-    const [hosts, servers, plan, ...operations] = await Promise.all([get("/physical-servers", signal),
+    const [hosts, servers, plan, ...operations] = await Promise.all([
+      get(query("/physical-servers", { cursor: hostsAfter, limit: mostHosts }), signal),
       get(query("/virtual-servers", { search: sought, cursor: after, limit: windowSize }), signal),
       balancePlan(signal),
       ...kinds.map((kind) => get(query("/operations", { kind, limit: 20 }), signal))]);
-    return { hosts: hosts.items, servers: servers.items, next: servers.nextCursor, plan,
+    return { hosts: hosts.items, hostsNext: hosts.nextCursor, servers: servers.items, next: servers.nextCursor, plan,
       operations: operations.flatMap(({ items }) => items).sort((left, right) => right.startedAt
         .localeCompare(left.startedAt)).slice(0, 20) };
-  }, ({ hosts, servers, next, plan, operations }) => [
+  }, ({ hosts, hostsNext, servers, next, plan, operations }) => [
     pageHead(t("nav.infrastructure"), t("infrastructure.what"), h("a", { class: "button",
-      href: "#/infrastructure/images" }, t("images.title")), field(t("filter.search"), h("input", { type: "search",
+      href: "#/infrastructure/images" }, t("images.title")), h("a", { class: "button",
+      href: "#/infrastructure/sizes" }, t("sizes.title")), field(t("filter.search"), h("input", { type: "search",
       value: sought, onchange: (event) => ctx.choose({ search: event.target.value.trim(), after: "" }) }))),
     hosts.length === 0 && card(t("infrastructure.hosts"), empty(t("infrastructure.none"),
       t("infrastructure.noneAdvice"), "kind: PhysicalServer")),
-    hosts.map((host) => hostCard(ctx, host, hosts, servers.filter(({ host: id }) => id === host.id),
+    hosts.map((host) => hostCard(ctx, host, servers.filter(({ host: id }) => id === host.id),
       Boolean(sought || after || next))),
+    elsewhere(ctx, hosts, servers),
+    windowButtons(ctx, hostsAfter, hostsNext, "hostsAfter"),
     windowButtons(ctx, after, next),
     hosts.length > 1 && balanceCard(ctx, plan),
     hosts.length > 0 && card(t("overview.operations"), operationTable(operations), { list: "bare", key: "moves",
@@ -51,7 +58,7 @@ export function infrastructure(ctx) {
   ]);
 }
 
-function hostCard(ctx, host, hosts, servers, isPart) {
+function hostCard(ctx, host, servers, isPart) {
   const others = isPart ? host.virtualServers - servers.length : 0;
   return card(host.id, [
     h("div", { class: "body" }, h("dl", { class: "facts" },
@@ -59,13 +66,20 @@ function hostCard(ctx, host, hosts, servers, isPart) {
       load(t("infrastructure.memory"), host.memoryBytesUsed, host.memoryBytes, bytes),
       h("dt", {}, t("infrastructure.hypervisor")),
       h("dd", {}, h("code", {}, host.hypervisor), host.version && ` ${host.version}`))),
-    (servers.length > 0 || others <= 0) && serverTable(ctx, host, hosts, servers),
+    (servers.length > 0 || others <= 0) && serverTable(ctx, host, servers),
     others > 0 && h("p", { class: "more quiet" }, t("infrastructure.others", { count: number(others) })),
   ], { list: "bare", key: `host-${host.id}`, actions: [
     pill(word("hostPhase", host.phase), hostStates[host.phase]),
     host.maintenance && pill(word("state", "maintenance"), "warn"),
     host.closed && pill(t("infrastructure.closed"), "warn"),
     ctx.mayOperate && hostActions(ctx, host)].filter(Boolean) });
+}
+
+// Virtual servers of this part of their list whose physical servers are in another part of theirs.
+function elsewhere(ctx, hosts, servers) {
+  const others = servers.filter(({ host }) => !hosts.some(({ id }) => id === host));
+  return others.length > 0 && card(t("infrastructure.elsewhere"), serverTable(ctx, undefined, others),
+    { list: "bare", key: "elsewhere" });
 }
 
 const load = (title, used, capacity, format) => {
@@ -116,18 +130,19 @@ function drainPlan({ steps }) {
 const tell = (operation) => operation && toast(h("span", {}, t("operation.begun"), " ",
   link("events?show=operations", operation.id)));
 
-function serverTable(ctx, host, hosts, servers) {
+function serverTable(ctx, host, servers) {
   return table({ rows: servers, key: ({ instance }) => instance,
-    label: t("infrastructure.serversOn", { host: host.id }),
+    label: host ? t("infrastructure.serversOn", { host: host.id }) : t("infrastructure.elsewhere"),
     none: h("p", { class: "more quiet" }, t("infrastructure.noServers")), columns: [
       { title: t("infrastructure.server"), cell: ({ instance, name }) => h("b", { title: name }, instance) },
+      !host && { title: t("infrastructure.host"), cell: (server) => server.host },
       { title: t("filter.service"), cell: ({ service }) => link(`services/${service}`, service) },
       { title: t("services.state"), cell: (server) => [
         pill(word("serverPhase", server.phase), serverStates[server.phase] ?? ""), moving(server)] },
       { title: t("infrastructure.size"), cell: ({ virtualCPUs, memoryBytes }) => t("infrastructure.sizeText", {
         cpus: number(virtualCPUs), memory: bytes(memoryBytes) }) },
       { title: t("instance.endpoint"), cell: ({ address }) => h("code", {}, address) },
-      ctx.mayOperate && { title: "", cell: (server) => serverActions(ctx, server, hosts) },
+      ctx.mayOperate && { title: "", cell: (server) => serverActions(ctx, server) },
     ].filter(Boolean) });
 }
 
@@ -139,7 +154,7 @@ function moving({ destination, bytesTransferred, bytesRemaining }) {
   return h("div", { class: "small" }, text, meter(done, Math.max(1, whole), text));
 }
 
-function serverActions(ctx, server, hosts) {
+function serverActions(ctx, server) {
   const path = `/virtual-servers/${encodeURIComponent(server.instance)}`;
   const button = (verb, onclick, isDangerous) => h("button", { class: `small${isDangerous ? " danger" : ""}`,
     type: "button", "aria-label": `${t(`infrastructure.${verb}`)} ${server.instance}`, onclick },
@@ -154,7 +169,9 @@ function serverActions(ctx, server, hosts) {
       h("span", { "aria-label": t("console.title", { instance: server.instance }) }, t("console.link"))),
     server.phase === "running" && link(`infrastructure/display/${encodeURIComponent(server.instance)}`,
       h("span", { "aria-label": t("display.title", { instance: server.instance }) }, t("display.link"))),
-    server.phase === "running" && button("migrate", () => migrate(ctx, server, hosts, path)),
+    link(`infrastructure/sizes?server=${encodeURIComponent(server.instance)}&given=${server.cpuMillicores}`,
+      h("span", { "aria-label": t("sizes.of", { server: server.instance }) }, t("sizes.link"))),
+    server.phase === "running" && button("migrate", () => migrate(ctx, server, path)),
     server.phase === "running" && button("suspend", () => ask({ isDangerous: true, name: server.instance,
       title: t("infrastructure.suspendTitle", { instance: server.instance }), confirm: t("infrastructure.suspend"),
       body: h("p", {}, t("infrastructure.suspendWhat")),
@@ -163,19 +180,19 @@ function serverActions(ctx, server, hosts) {
 }
 
 // A refusal stays in the dialog, with its reason for each host.
-function migrate(ctx, server, hosts, path) {
-  const asked = { host: "", mode: "live" };
+function migrate(ctx, server, path) {
+  const asked = { mode: "live" };
   const speed = speedInput();
-  const others = hosts.map(({ id }) => id).filter((id) => id !== server.host);
+  const [host, offered] = suggested(t("infrastructure.destination"), { list: "hosts", path: "/physical-servers",
+    placeholder: t("infrastructure.best"), name: "host" });
   ask({ title: t("infrastructure.migrateTitle", { instance: server.instance }), confirm: t("infrastructure.migrate"),
     body: [h("p", { class: "quiet" }, t("infrastructure.migrateWhat", { host: server.host })),
-      field(t("infrastructure.destination"), choice(others, asked.host, (id) => id,
-        (value) => { asked.host = value; }, t("infrastructure.best"))),
+      host, offered,
       field(t("infrastructure.mode"), choice(["live", "suspended"], asked.mode, (mode) => word("migrationMode", mode),
         (value) => { asked.mode = value; })), field(t("infrastructure.bandwidth"), speed)],
-    work: async () => {
-      tell(await send("POST", `${path}/migrate`, { host: asked.host || undefined, mode: asked.mode,
-        ...speedOf(speed) }));
+    work: async (form) => {
+      const to = form.elements.host.value.trim() || undefined;
+      tell(await send("POST", `${path}/migrate`, { host: to, mode: asked.mode, ...speedOf(speed) }));
       ctx.refresh();
     } });
 }

@@ -2,27 +2,37 @@
 import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { number } from "./format.js";
-import { get, query, setConstraint } from "./api.js";
-import { act, card, choice, empty, field, live, pageHead, pill, statePill, when, windowButtons } from "./parts.js";
+import { get, Problem, query, setConstraint } from "./api.js";
+import { act, card, choice, empty, field, live, onlyFirst, pageHead, pill, statePill, when,
+  windowButtons } from "./parts.js";
 import { limitFields } from "./view-service.js";
 
 const step = 50;
+// Limits that are reached, and services that have consumers waiting, on the page at once.
+const mostWaiting = 20;
 
 export function notifications(ctx) {
   const after = ctx.query.get("after") ?? "";
   const severity = ctx.query.get("severity") ?? "";
   const isStaff = ctx.role !== "consumer";
+  const gone = new Set();
+  const nothing = { items: [] };
   live(ctx, async (signal) => {
-    const [page, services, incidents] = await Promise.all([
+    const [page, waitedFor, incidents] = await Promise.all([
       get(query("/notifications", { severity, cursor: after, limit: step }), signal),
-      isStaff ? get("/services", signal) : { items: [] }, isStaff ? get("/incidents", signal) : { items: [] },
+      isStaff ? get(query("/services", { brief: true, sort: "-consumersWaiting", limit: mostWaiting }), signal) : nothing,
+      isStaff ? get(query("/incidents", { limit: mostWaiting }), signal) : nothing,
     ]);
-    return { page, services: services.items, incidents: incidents.items };
-  }, ({ page, services, incidents }) => [
+    const named = isStaff ? [...incidents.items.map(({ service }) => service),
+      ...page.items.map(({ offer }) => offer?.service)] : [];
+    return { page, incidents: incidents.items, more: incidents.nextCursor,
+      services: await withNamed(waitedFor.items, named, gone, signal) };
+  }, ({ page, services, incidents, more }) => [
     pageHead(t("nav.notifications"), t("notifications.what"), field(t("notifications.severity"), choice(
       ["info", "warning", "critical"], severity, (name) => word("severity", name),
       (chosen) => ctx.choose({ severity: chosen, after: "" }), t("filter.all")))),
-    isStaff && card(t("notifications.waiting"), waiting(ctx, services, incidents), { list: "bare" }),
+    isStaff && card(t("notifications.waiting"), [waiting(ctx, services, incidents), onlyFirst(more, mostWaiting)],
+      { list: "bare" }),
     card(t("notifications.inbox"), h("div", { class: "inbox body" },
       page.items.length === 0
         ? severity || after ? empty(t("filter.none"), t("filter.noneAdvice"))
@@ -30,6 +40,20 @@ export function notifications(ctx) {
         : page.items.map((note) => entry(ctx, note, services)),
       windowButtons(ctx, after, page.nextCursor)), { list: "bare" }),
   ], 3_000);
+}
+
+// The services that are known, and those that notifications and incidents of this page name; `gone`: not there any more.
+async function withNamed(known, names, gone, signal) {
+  const isKnown = (id) => gone.has(id) || known.some((service) => service.id === id);
+  const wanted = [...new Set(names)].filter((id) => id && !isKnown(id));
+  const found = await Promise.all(wanted.map(async (id) => {
+    try { return await get(`/services/${encodeURIComponent(id)}?brief=true`, signal); } catch (error) {
+      if (!(error instanceof Problem) || error.status !== 404) throw error;
+      gone.add(id);
+      return undefined;
+    }
+  }));
+  return [...known, ...found.filter(Boolean)];
 }
 
 // Who waits or was refused now, service by service.

@@ -2,10 +2,10 @@
 import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { number } from "./format.js";
-import { get, query } from "./api.js";
+import { get, query, send } from "./api.js";
 import { timeChart } from "./chart.js";
 import { history, sample } from "./history.js";
-import { at, card, empty, live, pageHead, pill, table, when } from "./parts.js";
+import { act, at, card, choice, empty, field, live, pageHead, pill, table, when } from "./parts.js";
 import { replayCards, replayState } from "./view-replay.js";
 
 const step = 20;
@@ -24,9 +24,11 @@ export function scaling(ctx) {
   let limit = step;
   let declared;
   const replay = replayState();
+  const report = { metric: "", value: "" };
   live(ctx, async (signal) => {
     const events = (kind) => get(query("/events", { service: id, kind, newest: true, limit }), signal);
-    const [found, decisions, limits, learned] = await Promise.all([get(`/services/${encodeURIComponent(id)}`, signal),
+    const [found, decisions, limits, learned] = await Promise.all([
+      get(`/services/${encodeURIComponent(id)}?brief=true`, signal),
       events("scaling.decided"), events("constraint.changed"),
       get(query("/events", { service: id, kind: "scaling.policy.chosen", newest: true, limit: 1 }), signal)]);
     // It only changes with the limits or a new configuration: asked for once for each view.
@@ -48,6 +50,8 @@ export function scaling(ctx) {
         onclick: () => { limit = Math.min(1_000, limit + step); ctx.refresh(); } }, t("list.more")))],
     { list: "bare", key: "decisions" }),
     replayCards(ctx, id, replay),
+    ctx.mayOperate && reported(spec).length > 0 && card(t("scaling.report"), reportForm(id, reported(spec), report),
+      { key: "report" }),
     card(t("scaling.policy"), policy(found, spec), { key: "policy" }),
   ], 3_000);
 }
@@ -120,6 +124,22 @@ function decisionTable(rows) {
       fact(t("services.inFlight"), "requestsInFlight"), fact(t("service.queued"), "requestsQueued"),
       fact(t("services.consumers"), "activeConsumers"),
     ] });
+}
+
+// Metrics that are not measured by the platform itself.
+const reported = ({ metrics = [] }) => metrics.filter(({ kind }) => !kind || kind === "custom").map(({ name }) => name);
+
+function reportForm(id, names, state) {
+  if (!names.includes(state.metric)) [state.metric] = names;
+  const run = () => act(() => send("PUT", `/services/${encodeURIComponent(id)}/metrics/${encodeURIComponent(
+    state.metric)}`, { value: Number(state.value) }), t("scaling.reported", { metric: state.metric,
+    value: number(Number(state.value)) }));
+  return [h("p", { class: "quiet" }, t("scaling.reportWhat")),
+    h("form", { class: "filters", onsubmit: (event) => { event.preventDefault(); run(); } },
+      field(t("scaling.metric"), choice(names, state.metric, (name) => name, (name) => { state.metric = name; })),
+      field(t("scaling.value"), h("input", { type: "number", min: 0, step: 1, required: true, value: state.value,
+        oninput: (event) => { state.value = event.target.value; } })),
+      h("button", { class: "primary", type: "submit" }, t("scaling.reportSend")))];
 }
 
 function policy({ constraints }, spec) {

@@ -7,23 +7,30 @@ import { asDuration, timeChart } from "./chart.js";
 import { history, sample, span } from "./history.js";
 import { serviceTabs } from "./view-scaling.js";
 import { act, ask, card, empty, field, live, pageHead, pill, serviceState, statePill, table, toast,
-  when } from "./parts.js";
+  when, windowButtons } from "./parts.js";
+
+// Instances on the page at once, by name.
+const mostInstances = 100;
 
 export function service(ctx) {
   const [id] = ctx.parts;
+  const after = ctx.query.get("after") ?? "";
   const path = encodeURIComponent(id);
   live(ctx, async (signal) => {
     const from = new Date(Date.now() - span).toISOString();
-    const [found, events, records] = await Promise.all([
-      get(`/services/${path}`, signal), get(query("/events", { service: id, newest: true, limit: 12 }), signal),
+    const [found, events, records, members] = await Promise.all([
+      get(`/services/${path}?brief=true`, signal),
+      get(query("/events", { service: id, newest: true, limit: 12 }), signal),
       get(query("/usage/records", { service: id, from, limit: 1000 }), signal),
+      get(query("/instances", { service: id, cursor: after, limit: mostInstances }), signal),
     ]);
     sample(found);
-    return { service: found, events: events.items.reverse(), records: records.items };
+    return { service: found, events: events.items.reverse(), records: records.items, members: members.items,
+      after, next: members.nextCursor };
   }, (data) => draw(ctx, data), 1_500);
 }
 
-function draw(ctx, { service: found, events, records }) {
+function draw(ctx, { service: found, events, records, members, after, next }) {
   const seen = history(found.id);
   const [state, text, up] = serviceState(found);
   const { load, constraints } = found;
@@ -46,7 +53,8 @@ function draw(ctx, { service: found, events, records }) {
       card(t("service.load"), demand(seen), { width: 6 }),
       card(t("service.latency"), latency(records), { width: 6 }),
       card(t("service.throughput"), throughput(seen), { width: 6 }),
-      card(t("services.instances"), instances(ctx, found), { width: 12, list: "bare" }),
+      card(t("services.instances"), [instances(ctx, found, members), windowButtons(ctx, after, next)],
+        { width: 12, list: "bare" }),
       card(t("service.limits"), limits(ctx, found), { width: 6, list: "bare" }),
       card(t("overview.events"), happened(events, found.id), { width: 6, list: events.length > 0,
         actions: link(`events?service=${encodeURIComponent(found.id)}`, t("overview.all")) })),
@@ -117,7 +125,7 @@ function latency(records) {
   ] });
 }
 
-function instances(ctx, found) {
+function instances(ctx, found, members) {
   const columns = [
     { title: t("instance.name"), cell: ({ id }) => h("b", {}, id) },
     { title: t("instance.phase"), cell: ({ phase }) => statePill("phase", phase) },
@@ -130,7 +138,7 @@ function instances(ctx, found) {
     { title: t("instance.since"), cell: ({ upSince }) => (upSince ? when(upSince) : "–") },
     ctx.mayOperate && { title: "", cell: (instance) => actions(ctx, instance, found) },
   ].filter(Boolean);
-  return table({ columns, rows: found.instances.filter(({ phase }) => phase !== "removed"), key: ({ id }) => id,
+  return table({ columns, rows: members.filter(({ phase }) => phase !== "removed"), key: ({ id }) => id,
     label: t("services.instances"), none: empty(t("instance.none"), t("instance.noneAdvice")) });
 }
 
@@ -194,9 +202,23 @@ function edit(ctx, service, constraint, value) {
   ask({ title: word("constraint", constraint), confirm: t("limit.set"),
     body: [h("p", { class: "quiet" }, t("limit.editWhat", { service })), field(t("limit.value"), input)],
     work: async () => {
-      await setConstraint(service, constraint, input.value === "" ? null : Number(input.value));
-      ctx.refresh();
+      const wanted = input.value === "" ? null : Number(input.value);
+      const set = async () => { await setConstraint(service, constraint, wanted); ctx.refresh(); };
+      const surplus = constraint === "maximum-instances" ? await present(service) - wanted : 0;
+      // What runs is stopped by it: like everything that takes something away it asks for the name.
+      if (surplus > 0) return () => lower(service, wanted, surplus, set);
+      return set();
     } });
+}
+
+// Instances that a lower limit would count, as many as there are now.
+async function present(service) {
+  return (await get(`/services/${encodeURIComponent(service)}?brief=true`)).instancesPresent;
+}
+
+function lower(service, value, surplus, work) {
+  ask({ title: t("limit.lowerTitle", { service, value: number(value) }), isDangerous: true, name: service,
+    confirm: t("limit.set"), body: h("p", {}, t("limit.lowerWhat", { count: number(surplus) })), work });
 }
 
 function happened(events, service) {

@@ -15,7 +15,8 @@ export function services(ctx) {
   const after = ctx.query.get("after") ?? "";
   const search = h("input", { type: "search", placeholder: t("services.search"), value: sought,
     onchange: (event) => ctx.choose({ search: event.target.value.trim(), after: "" }) });
-  const path = query("/services", { search: sought, sort: sorted.asked, cursor: after, limit: windowSize });
+  const path = query("/services", { brief: true, search: sought, sort: sorted.asked, cursor: after,
+    limit: windowSize });
   live(ctx, (signal) => get(path, signal), (found) => [
     pageHead(t("nav.services"), t("services.what"), field(t("filter.search"), search)),
     card(t("services.all"), [table({

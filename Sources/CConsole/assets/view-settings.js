@@ -3,6 +3,7 @@ import { h } from "./dom.js";
 import { language, setLanguage, t, word } from "./i18n.js";
 import { fullTime, time } from "./format.js";
 import { get, getText, send } from "./api.js";
+import { save } from "./exchange.js";
 import { act, ask, card, choice, empty, field, live, pageHead, pill, showSecret, table, toast } from "./parts.js";
 
 export function settings(ctx) {
@@ -21,8 +22,9 @@ export function settings(ctx) {
         actions: h("button", { class: "small", type: "button", onclick: () => create(ctx) }, t("settings.create")) }),
       yaml !== undefined && card(t("settings.configuration"), [
         h("p", { class: "quiet" }, t("settings.configurationWhat")), h("pre", { tabindex: "0" }, yaml)], {
-        width: 12, actions: h("button", { class: "small", type: "button", onclick: () => download(yaml) },
-          t("settings.download")) })),
+        width: 12, actions: [ctx.mayOperate && h("a", { class: "button small", href: "#/settings/configuration" },
+          t("apply.link")), h("button", { class: "small", type: "button",
+          onclick: () => save([yaml], "cloud.yaml", "application/yaml") }, t("settings.download"))] })),
   ], 15_000);
 }
 
@@ -165,11 +167,4 @@ function remove(ctx, name) {
     confirm: t("settings.remove"),
     isDangerous: true, name,
     work: async () => { await send("DELETE", `/administrators/${encodeURIComponent(name)}`); ctx.refresh(); } });
-}
-
-function download(text) {
-  const link = h("a", { href: URL.createObjectURL(new Blob([text], { type: "application/yaml" })),
-    download: "cloud.yaml" });
-  link.click();
-  URL.revokeObjectURL(link.href);
 }

@@ -4,6 +4,7 @@ import { t, word } from "./i18n.js";
 import { duration, time } from "./format.js";
 import { get, query } from "./api.js";
 import { card, choice, empty, field, live, pageHead } from "./parts.js";
+import { suggested } from "./suggest.js";
 
 // The steps that a whole run has.
 const whole = {
@@ -21,15 +22,14 @@ export function timelines(ctx) {
     ctx.query.get(name)]));
   const wanted = { ...chosen, mechanism: chosen.mechanism in whole ? chosen.mechanism : null };
   live(ctx, async (signal) => {
-    const [runs, services] = await Promise.all([get(query("/timelines", wanted), signal), get("/services", signal)]);
-    return { runs: runs.items, services: services.items.map(({ id }) => id) };
-  }, ({ runs, services }) => [
+    return { runs: (await get(query("/timelines", wanted), signal)).items };
+  }, ({ runs }) => [
     pageHead(t("nav.timelines"), t("timelines.what")),
     h("div", { class: "filters" },
       field(t("timelines.mechanism"), choice(Object.keys(whole), chosen.mechanism, (name) => word("mechanism", name),
         (mechanism) => ctx.choose({ mechanism, incident: "" }), t("filter.all"))),
-      field(t("filter.service"), choice(services, chosen.service, (name) => name,
-        (service) => ctx.choose({ service, incident: "" }), t("filter.all"))),
+      suggested(t("filter.service"), { list: "services", path: "/services", value: chosen.service ?? "",
+        onchange: (service) => ctx.choose({ service, incident: "" }) }),
       field(t("timelines.last"), choice(["5", "20", "50"], chosen.last ?? "5", (name) => name,
         (last) => ctx.choose({ last }))),
       chosen.incident && h("button", { type: "button", onclick: () => ctx.choose({ incident: "" }) },

@@ -3,7 +3,9 @@ import { h, link } from "./dom.js";
 import { t, word } from "./i18n.js";
 import { bytes, duration, number } from "./format.js";
 import { get, query } from "./api.js";
+import { exportUsage, reportUsage } from "./exchange.js";
 import { at, card, choice, empty, field, live, pageHead, pill, statePill, table, windowButtons } from "./parts.js";
+import { suggested } from "./suggest.js";
 
 const spans = { "15m": 900, "1h": 3_600, "24h": 86_400, "7d": 604_800 };
 
@@ -12,23 +14,23 @@ export function usage(ctx) {
   const chosen = Object.fromEntries(["service", "consumer", "span"].map((name) => [name, ctx.query.get(name) ?? ""]));
   const after = ctx.query.get("after") ?? "";
   const orders = ["both", "consumers", "instances"].map(() => ({ changed: () => ctx.redraw() }));
+  const wanted = () => ({ service: chosen.service, consumer: chosen.consumer,
+    from: chosen.span in spans ? new Date(Date.now() - spans[chosen.span] * 1_000).toISOString() : "" });
   live(ctx, async (signal) => {
-    const from = chosen.span in spans ? new Date(Date.now() - spans[chosen.span] * 1_000).toISOString() : "";
-    const filter = { service: chosen.service, consumer: chosen.consumer, from };
-    const [report, records, services, consumers] = await Promise.all([
+    const filter = wanted();
+    const [report, records] = await Promise.all([
       get(query("/usage", filter), signal), get(query("/usage/records", { ...filter, cursor: after, limit: 100 }),
-        signal),
-      isStaff ? get("/services", signal) : { items: [] }, isStaff ? get("/consumers", signal) : { items: [] },
-    ]);
-    return { report, records: records.items, next: records.nextCursor, services: services.items.map(({ id }) => id),
-      consumers: consumers.items.map(({ id }) => id) };
-  }, ({ report, records, next, services, consumers }) => [
-    pageHead(t("nav.usage"), t("usage.what")),
+        signal)]);
+    return { report, records: records.items, next: records.nextCursor };
+  }, ({ report, records, next }) => [
+    pageHead(t("nav.usage"), t("usage.what"), ctx.mayOperate && h("button", { type: "button",
+      onclick: () => reportUsage(ctx) }, t("report.title")), h("button", { type: "button",
+      onclick: () => exportUsage(wanted()) }, t("export.link"))),
     h("div", { class: "filters" },
-      isStaff && field(t("filter.service"), choice(services, chosen.service, (name) => name,
-        (service) => ctx.choose({ service, after: "" }), t("filter.all"))),
-      isStaff && field(t("filter.consumer"), choice(consumers, chosen.consumer, (name) => name,
-        (consumer) => ctx.choose({ consumer, after: "" }), t("filter.all"))),
+      isStaff && suggested(t("filter.service"), { list: "services", path: "/services", value: chosen.service,
+        onchange: (service) => ctx.choose({ service, after: "" }) }),
+      isStaff && suggested(t("filter.consumer"), { list: "consumers", path: "/consumers", value: chosen.consumer,
+        onchange: (consumer) => ctx.choose({ consumer, after: "" }) }),
       field(t("usage.span"), choice(Object.keys(spans), chosen.span, (name) => word("span", name),
         (span) => ctx.choose({ span, after: "" }), t("usage.allTime")))),
     sums(report),

@@ -11,6 +11,7 @@ import { notifications } from "./view-notifications.js";
 import { failover } from "./view-failover.js";
 import { infrastructure } from "./view-infrastructure.js";
 import { images } from "./view-images.js";
+import { sizes } from "./view-sizes.js";
 import { serverConsole } from "./view-console.js";
 import { serverDisplay } from "./view-display.js";
 import { timelines } from "./view-timelines.js";
@@ -21,6 +22,7 @@ import { integrity } from "./view-integrity.js";
 import { consumers } from "./view-consumers.js";
 import { events } from "./view-events.js";
 import { settings } from "./view-settings.js";
+import { configuration } from "./view-configuration.js";
 
 const staff = ["administrator", "operator", "auditor"];
 const everybody = [...staff, "consumer"];
@@ -37,7 +39,7 @@ export const views = [
     icon: "M4 8h12l-3-3M20 16H8l3 3" },
   { id: "infrastructure", title: "nav.infrastructure", roles: staff,
     open: (ctx) => ((ctx.mayOperate && { console: serverConsole, display: serverDisplay }[ctx.parts[0]])
-      || { images }[ctx.parts[0]] || infrastructure)(ctx),
+      || { images, sizes }[ctx.parts[0]] || infrastructure)(ctx),
     icon: "M4 4h16v6H4zM4 14h6v6H4zM14 14h6v6h-6zM7 10v4M17 10v4M8 7h.01" },
   { id: "timelines", title: "nav.timelines", roles: staff, open: timelines,
     icon: "M6 4v16M6 6h.01M6 12h.01M6 18h.01M10 6h10M10 12h7M10 18h9" },
@@ -53,6 +55,7 @@ export const views = [
       + "c0-2.8-1.6-4.6-4-5.3" },
   { id: "events", title: "nav.events", roles: staff, open: events,
     icon: "M4 6h16M4 12h10M4 18h13" },
-  { id: "settings", title: "nav.settings", roles: everybody, open: settings,
+  { id: "settings", title: "nav.settings", roles: everybody,
+    open: (ctx) => (ctx.parts[0] === "configuration" && ctx.mayOperate ? configuration : settings)(ctx),
     icon: "M4 7h9M17 7h3M15 5v4M4 17h3M11 17h9M9 15v4" },
 ];
