@@ -22,6 +22,7 @@ extension EventLoop {
         forwarding.isSecure = client.pointee.isSecure
         forwarding.removesAuthorization = removesAuthorization
         forwarding.forwardsUpgrade = true
+        if client.pointee.exchange.flags.contains(.bodyInvited) { forwarding.expectation = .answered }
         if client.pointee.exchange.flags.contains(.hasTrace) { propagateTrace(client, &forwarding) }
         let room = UnsafeMutableRawBufferPointer(
             start: lease.base! + lease.start, count: buffers.bufferSize - lease.start)

@@ -33,12 +33,17 @@ extension EventLoop {
 
     /// Whether a login is held back for its content, or was answered. Nothing of it has gone to an instance; what it
     /// holds is the buffer that it was received into.
-    func holdsLogin(_ client: Client) -> Bool {
+    ///
+    /// - Parameter expectsContinue: its consumer waits for 100 before it sends the content.
+    func holdsLogin(_ client: Client, expectsContinue: Bool) -> Bool {
         guard let tap = audits[index(of: client)], let lockout = tap.capture.rule.lockout else { return false }
         switch judge(client, tap, lockout) {
         case .passes: return false
+        case .waits where expectsContinue && isTooLong(client.pointee.exchange.requestBody.framing):
+            refuseLogin(client, .contentTooLarge, retryAfterSeconds: 0)
         case .waits:
             client.pointee.phase = .holding
+            if expectsContinue, !inviteBody(client) { return true }
             timers.schedule(
                 index(of: client),
                 at: state.pointee.clock.monotonic + configuration.timeouts.requestHead.microseconds)
@@ -49,6 +54,27 @@ extension EventLoop {
         return true
     }
 
+    /// Whether more is announced than is read of a login.
+    private func isTooLong(_ framing: BodyFraming) -> Bool {
+        if case .length(let length) = framing { length > LoginCapture.contentLimit } else { false }
+    }
+
+    /// Answers 100: the instance, which would, is not asked before the content is there (RFC 9110, section 10.1.1).
+    /// False where the consumer has gone.
+    private func inviteBody(_ client: Client) -> Bool {
+        client.pointee.exchange.flags.insert(.bodyInvited)
+        if !client.pointee.output.isHeld { client.pointee.output = buffers.acquire() }
+        let end = client.pointee.output.end
+        var writer = OctetWriter(
+            UnsafeMutableRawBufferPointer(
+                start: client.pointee.output.base! + end, count: buffers.bufferSize - end))
+        writer.appendContinue()
+        client.pointee.output.end = end + (writer.written ?? 0)
+        // What is not taken now goes with what follows it.
+        _ = sendOutput(client)
+        return client.pointee.phase == .holding
+    }
+
     /// Goes on with a login that is held back, with what has come of it.
     func driveHeld(_ client: Client) {
         guard !client.pointee.flags.contains(.broken), let tap = audits[index(of: client)],
@@ -57,6 +83,7 @@ extension EventLoop {
             heldLeft(client)
             return
         }
+        if !client.pointee.output.isEmpty, !sendOutput(client) { return }
         while client.pointee.flags.contains(.readable) {
             switch receive(client) {
             case .some(true): break
@@ -131,11 +158,21 @@ extension EventLoop {
 
     private func refuseLogin(_ client: Client, _ kind: ProblemKind, retryAfterSeconds: Int) {
         skipHead(client)
-        auditPrefix(client)
+        takeHeldBody(client)
         let tooLarge: StaticString = "The login is longer than what is read of one before it goes on (16 KiB)."
         var problem = problem(kind, client, detail: kind == .contentTooLarge ? tooLarge : nil)
         problem.retryAfterSeconds = retryAfterSeconds
         refuse(client, problem, .rejected)
+    }
+
+    /// What has come of it, for good: a login that is whole is not one that was cut off.
+    private func takeHeldBody(_ client: Client) {
+        guard !client.pointee.input.isEmpty else { return }
+        let bytes = client.pointee.input.bytes
+        let consumed = client.pointee.exchange.requestBody.read(bytes).consumed
+        audit(client, requestBytes: bytes, consumed)
+        client.pointee.exchange.bytesIn += UInt64(consumed)
+        client.pointee.input.start += consumed
     }
 
     /// All of it is there, and it may go on: as if its head had come with its body.

@@ -145,7 +145,11 @@ extension EventLoop {
         client.pointee.exchange.flags.insert(.billable)
         if service.pointee.settings.hasLoginRules { beginAudit(client, service, parser, head, path) }
         guard passesQuota(client, caller), passesLimits(client, service, parser) else { return }
-        if client.pointee.exchange.flags.contains(.tapped), holdsLogin(client) { return }
+        if client.pointee.exchange.flags.contains(.tapped),
+            holdsLogin(client, expectsContinue: parser.pointee.expectsContinue)
+        {
+            return
+        }
         client.pointee.input.start += headLength
         admit(client, service, caller, parser, head)
     }

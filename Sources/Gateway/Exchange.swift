@@ -51,6 +51,8 @@ struct Exchange {
         static let refused = Flags(rawValue: 1 << 22)
         /// The instance takes no more of the request, or answered before it had all: nothing more is sent to it.
         static let requestCut = Flags(rawValue: 1 << 23)
+        /// The gateway has answered `expect: 100-continue` itself.
+        static let bodyInvited = Flags(rawValue: 1 << 24)
         /// The loop knows which trace it belongs to; of `sampled` ones spans are made.
         static let hasTrace = Flags(rawValue: 1 << 28)
         static let sampled = Flags(rawValue: 1 << 29)

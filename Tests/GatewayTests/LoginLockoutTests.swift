@@ -8,12 +8,12 @@ extension GatewayTests {
     /// Who fails too often is kept from the service, at the address that it fails from and nowhere else.
     @Suite struct Lockouts {
         /// What the service has heard.
-        private final class Heard: Sendable {
+        final class Heard: Sendable {
             let bodies = Mutex<[String]>([])
             var count: Int { bodies.withLock { $0.count } }
         }
 
-        private static func fixture(
+        static func fixture(
             _ heard: Heard, loops: Int = 1, timeouts: GatewayTimeouts = .init()
         ) async throws -> GatewayFixture {
             let origin = try TestOrigin.http { request in
@@ -37,7 +37,7 @@ extension GatewayTests {
             }
         }
 
-        private static func form(_ path: String, _ body: String, extra: String = "") -> String {
+        static func form(_ path: String, _ body: String, extra: String = "") -> String {
             "POST \(path) HTTP/1.1\r\nhost: web\r\n\(extra)content-length: \(body.utf8.count)\r\n\r\n\(body)"
         }
 

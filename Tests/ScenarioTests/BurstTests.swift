@@ -10,22 +10,48 @@ extension Scenarios {
         private static let policy = ScalingPolicySettings(
             kind: .panicWindow, decisionInterval: .seconds(1), startupTime: .seconds(1))
 
-        /// A day's shape in twenty-five seconds: calm, a rise, a burst, calm again.
-        @Test("a burst through real processes is scaled as the replay scales the same samples")
+        /// A folder of recorded loads: CLOUDWRIGHT_TRACES, or `shared/traces` beside the repository.
+        private static let traces =
+            ProcessInfo.processInfo.environment["CLOUDWRIGHT_TRACES"].map { URL(fileURLWithPath: $0) }
+            ?? URL(fileURLWithPath: #filePath).appendingPathComponent("../../../../shared/traces").standardized
+
+        /// Requests a second, second by second. A burst of a day of tweets, recorded each second, a hundred times
+        /// faster: from half an hour before it that is calm to five times as many and back. Where the traces are not
+        /// there, a made one.
+        private static func rates() -> (rates: [Int], source: String) {
+            let file = traces.appendingPathComponent("twitter_stream_2021_08_1s_day2.csv")
+            guard let text = try? String(contentsOf: file, encoding: .utf8) else {
+                let made = [20, 60, 160, 20].flatMap { Array(repeating: $0, count: 5) }
+                return (made, "a made burst, since there is no \(file.path)")
+            }
+            let values = text.split(separator: "\n").dropFirst(1 + 13_900).prefix(2_000).compactMap { line in
+                line.split(separator: ",").last.flatMap { Int($0) }
+            }
+            let rates = stride(from: 0, to: values.count, by: 100).map { start in
+                values[start..<min(start + 100, values.count)].reduce(0, +) / 100
+            }
+            return (rates, file.lastPathComponent)
+        }
+
+        @Test("a recorded burst through real processes is scaled as the replay scales the same samples")
         func liveEqualsReplay() async throws {
+            let (rates, source) = Self.rates()
+            print("\(source): \(rates) requests a second")
+            try #require(rates.count == 20 && rates.allSatisfy { $0 > 0 })
             try await ScenarioPlatform.run { document in
                 let services = document.configuration.services
                 guard let index = services.firstIndex(where: { $0.id == "classic" }) else { return }
                 document.configuration.services[index].access = .anonymous
                 document.configuration.services[index].constraints = WorkloadConstraints(
-                    minimumInstances: 1, maximumInstances: 20, concurrentRequestsPerInstance: 10)
+                    minimumInstances: 1, maximumInstances: 20, concurrentRequestsPerInstance: 3)
                 document.configuration.services[index].scaling = ScalingSettings(
                     scaleOutCooldown: .zero, scaleInStabilisation: .seconds(1), policy: Self.policy)
             } _: { context in
                 _ = try await context.waitUntilUp(1, of: "classic")
-                for perSecond in [20, 60, 160, 20] {
+                for perSecond in rates {
+                    // The last answers come in the rest of the second.
                     let report = try await context.load(
-                        "classic", "/hold?ms=200", perSecond: perSecond, milliseconds: 6_000, connections: 256)
+                        "classic", "/hold?ms=50", perSecond: perSecond, milliseconds: 950, connections: 256)
                     #expect(report.failed == 0, "\(report)")
                 }
                 let decisions = try await decisions(in: context)
