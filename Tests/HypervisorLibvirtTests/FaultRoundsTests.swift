@@ -6,8 +6,8 @@ private enum FaultRounds {
 }
 
 /// Random faults on real hypervisors under the platform's own program: `scripts/lab faults`, judged by what the
-/// hypervisors say. `CLOUDWRIGHT_FAULT_ROUNDS=50` runs more of them: each takes half a minute on an idle machine, a minute
-/// on a busy one.
+/// hypervisors say. `CLOUDWRIGHT_FAULT_ROUNDS=50` runs more of them: each takes half a minute on an idle machine, a
+/// minute on a busy one.
 @Suite(
     .serialized, .timeLimit(.minutes(20 + 3 * FaultRounds.count)),
     .enabled(if: Lab.obstacle == nil, Comment(rawValue: Lab.obstacle ?? "")))

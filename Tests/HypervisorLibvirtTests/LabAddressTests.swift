@@ -9,7 +9,7 @@ extension LabTests {
     /// As `scripts/lab secure` prints them: one over TLS with certificates on both sides, one over SSH with a key.
     @Test(arguments: ["qemu+tls://", "qemu+ssh://"])
     func aGuestLivesOverASecureAddress(scheme: String) async throws {
-        let addresses = try Lab.lab("secure", "1").split(separator: "\n").map(String.init)
+        let addresses = try Lab.lab("secure", "1").split(whereSeparator: \.isNewline).map(String.init)
         var server = Lab.server(1)
         server.hypervisor = try #require(addresses.first { $0.hasPrefix(scheme) })
         let hypervisor = LibvirtProvider(logger: Logger(label: "test")).open(server)
@@ -34,7 +34,7 @@ extension LabTests {
     }
 
     @Test func aCertificateOfAnotherAuthorityIsNotTaken() async throws {
-        let addresses = try Lab.lab("secure", "1").split(separator: "\n").map(String.init)
+        let addresses = try Lab.lab("secure", "1").split(whereSeparator: \.isNewline).map(String.init)
         let address = try #require(addresses.first { $0.hasPrefix("qemu+tls://") })
         let folder = FileManager.default.temporaryDirectory.appending(path: "pki-\(UUID().uuidString)")
         let client = URL(filePath: address.split(separator: "=").last.map(String.init) ?? "")

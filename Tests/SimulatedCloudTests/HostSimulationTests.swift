@@ -43,9 +43,9 @@ import Testing
 
     /// The first four ended without rest once: a trial of the breaker that hung before it died was waited for for ever.
     /// The fifth used a host before an earlier life's virtual servers were taken from it. The sixth left a host suspect
-    /// for ever that had come back while a fence was on its way which then failed. The seventh woke a standby that was to
-    /// be stopped, and took the list of before for the end of it. The last did not book one that had been put to sleep
-    /// while nobody listened.
+    /// for ever that had come back while a fence was on its way which then failed. The seventh woke a standby that was
+    /// to be stopped, and took the list of before for the end of it. The last did not book one that had been put to
+    /// sleep while nobody listened.
     @Test(arguments: [144, 310, 533, 638, 900, 74, 653, 868] as [UInt64]) func whatWasFoundStaysMended(seed: UInt64) {
         let report = simulateHosts(seed: seed)
         #expect(report.violation == nil, "\(report)")
