@@ -103,7 +103,9 @@ export function table({ columns, rows, key, none, order, sorted: way, label }) {
   });
   if (rows.length === 0) return none;
   const shown = sorted.slice(0, mostRows);
-  return h("div", { class: "scroll" }, h("table", { class: "cards", "aria-label": label },
+  // A wide table scrolls on a small screen: also by keyboard, whatever is in it.
+  return h("div", { class: "scroll", role: "group", tabindex: "0", "aria-label": label }, h("table", {
+    class: "cards", "aria-label": label },
     h("thead", {}, h("tr", {}, columns.map((column, index) => heading(column, index, order,
       way)))),
     h("tbody", {}, shown.map((row) => h("tr", { "data-key": key(row) }, columns.map((column) => h("td", {

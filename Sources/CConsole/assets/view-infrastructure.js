@@ -12,8 +12,8 @@ const hostStates = { up: "good", suspect: "warn", confirmed: "bad", fencing: "ba
   unknown: "warn" };
 const serverStates = { running: "good", suspended: "warn", saved: "warn", starting: "warn", stopping: "warn", unconfirmed: "bad" };
 // So many virtual servers are on the page at once, by name.
-const windowSize = 200;
-const mostHosts = 100;
+const windowSize = 100;
+const mostHosts = 50;
 const balanceAge = 30_000;
 const kinds = ["virtual-server.", "physical-server."];
 
