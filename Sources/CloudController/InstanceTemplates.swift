@@ -1,4 +1,4 @@
-import CloudModel
+package import CloudModel
 
 /// A hash over all that an instance is started with, so that a changed template is told from the same one.
 private struct TemplateDigest {
@@ -79,7 +79,7 @@ extension CloudService {
     }
 
     /// What one instance holds, for the books.
-    var instanceResources: ResourceLimits {
+    package var instanceResources: ResourceLimits {
         switch instances {
         case .process(let template): template.limits
         case .virtualServer(let template):

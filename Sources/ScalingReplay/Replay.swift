@@ -21,7 +21,9 @@ public struct ReplayResult: Sendable {
     public var kind: ScalingPolicySettings.Kind?
     /// Steps with data.
     public var steps = 0
-    /// Instance-hours, from the decision to start to the decision to stop, the warm pool included.
+    /// Instances in each step, summed up: from the decision to start to the decision to stop, the warm pool included.
+    public var heldSteps = 0
+    /// The same in instance-hours.
     public var instanceHours = 0.0
     /// The same of one who knows the future: always the fewest that meet the demand.
     public var clairvoyantHours = 0.0
@@ -74,7 +76,7 @@ public struct Replay: Sendable {
         var work = 0.0
         var missedWork = 0.0
         var now = trace.startsAt
-        var (heldSteps, neededSteps) = (0, 0)
+        var neededSteps = 0
         if keepSupply { result.supply.reserveCapacity(trace.demand.count) }
         for (step, value) in trace.demand.enumerated() {
             supply.advance(to: now)
@@ -83,7 +85,7 @@ public struct Replay: Sendable {
                 let sample = DemandSample(at: now, demand: value, ready: supply.ready, committed: supply.committed)
                 let needed = max(settings.minimumInstances, Self.needed(sample.demand))
                 result.steps += 1
-                heldSteps += supply.held
+                result.heldSteps += supply.held
                 neededSteps += needed
                 work += sample.demand
                 if sample.demand > Double(supply.ready) {
@@ -100,7 +102,7 @@ public struct Replay: Sendable {
             now = now + trace.step
         }
         let hours = trace.step.inSeconds / 3_600
-        result.instanceHours = Double(heldSteps) * hours
+        result.instanceHours = Double(result.heldSteps) * hours
         result.clairvoyantHours = Double(neededSteps) * hours
         result.missedWork = work > 0 ? missedWork / work : 0
         result.elasticity = elasticity.metrics

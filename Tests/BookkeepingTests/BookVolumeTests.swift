@@ -30,7 +30,7 @@ import Testing
             let batch = 10_000
             for first in stride(from: 0, to: Self.records, by: batch) {
                 let records = (first..<min(first + batch, Self.records)).map { number in
-                    let completed = begin + .microseconds(Int64(number) * 2_000_000_000_000 / Int64(Self.records))
+                    let completed = begin + .microseconds(Int64(number) * (2_000_000_000_000 / Int64(Self.records)))
                     return SpoolRecord.usage(
                         UsageRecord(
                             requestID: RequestID(high: 7, low: UInt64(number)),

@@ -112,6 +112,116 @@ import Testing
         #expect(answer.output.contains("\n    kind: "))
     }
 
+    private struct Answer: Decodable {
+        struct Bill: Decodable {
+            var pricePlan: String
+            var month: String
+            var currency: String
+            var total: String
+            var notIncluded: [String]
+        }
+        var instanceHoursPerDay: Double
+        var costPerMonth: Double?
+        var expectedBill: Bill?
+    }
+
+    private static let priced = """
+        apiVersion: cloudwright/v1
+        kind: Cloud
+        metadata: {name: c}
+        spec: {}
+        ---
+        apiVersion: cloudwright/v1
+        kind: PricePlan
+        metadata: {name: standard}
+        spec:
+          currency: EUR
+          prices:
+          - {id: hours, meter: instance-hour, price: 0.36}
+          - {id: processors, meter: vcpu-second, price: 0.00001}
+          - {id: requests, meter: request, price: 0.01}
+        ---
+        apiVersion: cloudwright/v1
+        kind: PricePlan
+        metadata: {name: yen}
+        spec:
+          currency: JPY
+          prices: [{id: hours, meter: instance-hour, price: 40}]
+        ---
+        apiVersion: cloudwright/v1
+        kind: CloudConsumer
+        metadata: {name: acme}
+        spec: {pricePlan: standard}
+        ---
+        apiVersion: cloudwright/v1
+        kind: CloudService
+        metadata: {name: web}
+        spec:
+          owner: acme
+          routes: [{path: /}]
+          process: {command: [run, "{port}"], limits: {cpuMillicores: 500}}
+
+        """
+
+    /// The same recommendation by a plan: that of the service's owner, or one that is named. The amounts are those of
+    /// `ExpectedBill`, which has tests of its own.
+    @Test func ratesByAPricePlan() async throws {
+        let file = try write("priced.yaml", Self.priced)
+        let arguments = ["scaling", "recommend", try wave(), "--capacity", "10", "--configuration", file]
+        let owned = await CommandLine().run(
+            arguments + ["--service", "web", "--month", "2026-12", "-o", "json"])
+        #expect(owned.code == 0, "\(owned.error)")
+        let answer = try owned.json(Answer.self)
+        let bill = try #require(answer.expectedBill)
+        #expect(bill.pricePlan == "standard" && bill.currency == "EUR" && bill.month == "2026-12")
+        #expect(bill.notIncluded == ["requests (request)"])
+        let hours = answer.instanceHoursPerDay * 31
+        let expected = hours * 0.36 + hours * 3_600 * 0.5 * 0.00001
+        #expect(abs(try #require(Double(bill.total)) - expected) < 0.02, "\(bill.total), \(expected)")
+        #expect(answer.costPerMonth == nil)
+        let named = await CommandLine().run(arguments + ["--price-plan", "yen", "--month", "2026-12"])
+        #expect(named.code == 0, "\(named.error)")
+        #expect(named.output.contains("Expected bill for 2026-12 by price plan 'yen'"), "\(named.output)")
+        #expect(named.output.contains("JPY") && named.output.contains("\n    kind: "))
+        let cases: [([String], Int32, String)] = [
+            ([], 1, "name one with --price-plan. Known are: standard, yen"),
+            (["--price-plan", "gold"], 1, "there is no price plan 'gold'; known are: standard, yen"),
+            (["--service", "shop"], 1, "there is no service 'shop'; known are: web"),
+            (["--price-per-hour", "1"], 2, "Give --price-per-hour or a price plan, not both"),
+            (["--price-plan", "yen", "--month", "soon"], 2, "is no month"),
+        ]
+        for (more, code, message) in cases {
+            let outcome = await CommandLine().run(arguments + more)
+            #expect(outcome.code == code && outcome.error.contains(message), "\(more): \(outcome.error)")
+        }
+    }
+
+    @Test("a running platform is asked for the plan of the service's owner")
+    func ratesByThePlatformsPlan() async throws {
+        try await LiveServer.run { live in
+            let answer = await live.command(
+                "scaling", "recommend", try wave(), "--capacity", "10", "--service", "shop", "-o", "json")
+            #expect(answer.code == 0, "\(answer.error)")
+            #expect(try answer.json(Answer.self).expectedBill?.pricePlan == "standard")
+            let named = await live.command(
+                "scaling", "recommend", try wave(), "--capacity", "10", "--price-plan", "gold")
+            #expect(named.code == 1 && named.error.contains("no price plan 'gold'; known are: standard"), "\(named)")
+        }
+    }
+
+    @Test func ratesByThePlanInTheLogDatabase() async throws {
+        let path = folder.appendingPathComponent("priced.sqlite").path
+        let database = try SQLiteLogDatabase(path: path)
+        var transaction = ControlTransaction()
+        transaction.configuration = LiveServer.configuration
+        try await database.commit(transaction)
+        try await fill(database)
+        let answer = await CommandLine.run(
+            "scaling", "recommend", "--log-database", path, "--service", "shop", "--capacity", "0.001", "-o", "json")
+        #expect(answer.code == 0, "\(answer.error)")
+        #expect(try answer.json(Answer.self).expectedBill?.currency == "EUR")
+    }
+
     @Test func readsAccessLogs() async throws {
         var combined = ""
         var json = ""

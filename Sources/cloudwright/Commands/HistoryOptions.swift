@@ -23,7 +23,7 @@ struct HistoryOptions: ParsableArguments {
             "Instead of a file the platform's log database: its file, or postgres:FILE with the connection string.",
             valueName: "file"))
     var logDatabase: String?
-    @Option(help: "With --log-database: the service.") var service: String?
+    @Option(help: "The service: with --log-database the one whose load is read.") var service: String?
     @Option(help: "What one instance takes, in the unit of the load.") var capacity: Double?
     @Option(help: "Instead of --capacity: scale the load so that its mean fills so many instances.")
     var meanInstances: Double?
@@ -50,7 +50,7 @@ struct HistoryOptions: ParsableArguments {
         guard (file == nil) != (logDatabase == nil) else {
             throw ValidationError("Give either a file or --log-database.")
         }
-        guard (logDatabase == nil) == (service == nil) else {
+        guard logDatabase == nil || service != nil else {
             throw ValidationError("--log-database and --service go together.")
         }
         guard capacity == nil || meanInstances == nil else {

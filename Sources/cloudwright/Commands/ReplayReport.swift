@@ -2,7 +2,7 @@ import CloudModel
 import Foundation
 import ScalingReplay
 
-/// What `scaling replay` and `scaling recommend` print.
+/// What `scaling replay` prints.
 enum ReplayReport {
     /// One policy in JSON.
     struct Line: Encodable {
@@ -88,36 +88,6 @@ enum ReplayReport {
                 + "\(decimal(tournament.clairvoyantHours)) instance-hours.")
     }
 
-    static func recommend(
-        _ comparison: ReplayComparison, _ trace: DemandTrace, pricePerHour: Double?, _ output: OutputFormat
-    ) throws {
-        struct Answer: Encodable {
-            var recommended: Line
-            var configuration: String
-            var instanceHoursPerDay: Double
-            var costPerMonth: Double?
-        }
-        let chosen = comparison.recommended
-        let perDay = ReplayComparison.instanceHoursPerDay(chosen, stepSeconds: trace.step.inSeconds)
-        let bill = pricePerHour.map { perDay * 30 * $0 }
-        let configuration = comparison.configuration(of: chosen)
-        guard output == .table else {
-            return try json(
-                Answer(
-                    recommended: Line(chosen, comparison), configuration: configuration, instanceHoursPerDay: perDay,
-                    costPerMonth: bill))
-        }
-        var text = "\(chosen.name): \(decimal(chosen.costRatio)) times the cost of one who knows the future, "
-        text += "\(percent(chosen.missedTime * 100)) of the time missed, \(chosen.actions) "
-        text += chosen.actions == 1 ? "action.\n" : "actions.\n"
-        text += "Expected: \(decimal(perDay)) instance-hours a day"
-        text += bill.map { ", \(decimal($0)) in 30 days.\n" } ?? ".\n"
-        if chosen.missedTime > comparison.settings.missBudget {
-            text += "No policy kept the budget on this history: a shorter start-up or a larger budget would help.\n"
-        }
-        Terminal.current.output(text + "\n" + configuration)
-    }
-
     static func writeChart(_ comparison: ReplayComparison, _ trace: DemandTrace, to path: String) throws {
         let replay = ScalingReplay.Replay(comparison.settings)
         var entries = [ReplayComparison.tournament(comparison.settings)]
@@ -139,6 +109,6 @@ enum ReplayReport {
         Terminal.current.output(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
-    private static func decimal(_ value: Double) -> String { String(format: "%.2f", value) }
-    private static func percent(_ value: Double) -> String { String(format: "%.2f %%", value) }
+    static func decimal(_ value: Double) -> String { String(format: "%.2f", value) }
+    static func percent(_ value: Double) -> String { String(format: "%.2f %%", value) }
 }

@@ -38,6 +38,9 @@ struct ScalingCommand: AsyncParsableCommand {
 
         func validate() throws {
             try validateCount(top)
+            guard source.service == nil || source.logDatabase != nil else {
+                throw ValidationError("--log-database and --service go together.")
+            }
             guard output != .yaml else { throw ValidationError("-o yaml is not offered here; take table or json.") }
             if let chart, !chart.hasSuffix(".svg"), !chart.hasSuffix(".html") {
                 throw ValidationError("--chart '\(chart)' must end in .svg or .html.")
@@ -55,25 +58,36 @@ struct ScalingCommand: AsyncParsableCommand {
 
     struct Recommend: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Name the policy for a recorded load, with the configuration and the expected bill.")
+            abstract: "Name the policy for a recorded load, with the configuration and the expected bill.",
+            discussion: """
+                The bill is what the instances would cost the service's owner in a calendar month by a price plan, \
+                exact and rounded as bills are. No server is asked but for a plan or a service that is named and found \
+                nowhere else.
+                """)
         @OptionGroup var source: HistoryOptions
-        @Option(help: "What an instance costs an hour, in any currency; for the expected bill.")
+        @OptionGroup var rating: RatingOptions
+        @Option(help: "Instead of a price plan: what an instance costs an hour, in any currency.")
         var pricePerHour: Double?
-        @Option(name: [.customShort("o"), .long], help: "How to print: table or json.")
-        var output = OutputFormat.table
+        @OptionGroup var options: GlobalOptions
 
         func validate() throws {
-            guard output != .yaml else { throw ValidationError("-o yaml is not offered here; take table or json.") }
-            if let price = pricePerHour, !(price >= 0 && price < 1e9) {
+            guard let price = pricePerHour else { return }
+            guard price >= 0 && price < 1e9 else {
                 throw ValidationError("--price-per-hour must be from 0 to 1000000000.")
+            }
+            guard rating.pricePlan == nil, rating.configuration == nil, rating.month == nil else {
+                throw ValidationError("Give --price-per-hour or a price plan, not both.")
             }
         }
 
         func run() async throws {
             let settings = try source.settings()
+            let basis = pricePerHour == nil ? try await rating.basis(source, options) : nil
             let trace = try await source.trace()
             let comparison = ReplayComparison(trace, settings)
-            try ReplayReport.recommend(comparison, trace, pricePerHour: pricePerHour, output)
+            var answer = Recommendation(comparison, trace, pricePerHour: pricePerHour)
+            if let basis { try answer.rate(comparison.recommended, basis, month: rating.month) }
+            try options.show(answer) { answer.text(comparison) }
         }
     }
 
