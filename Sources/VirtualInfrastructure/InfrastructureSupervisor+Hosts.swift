@@ -241,7 +241,7 @@ extension InfrastructureSupervisor {
         servers[instance]?.lastSeen = now
         store(instance)
         assureSize(of: instance)
-        // It may have been told to sleep or to wake since it was last heard of: that is learnt as from an event, so that
+        // It may have fallen asleep or woken since it was last heard of: that is learnt as from an event, so that
         // whatever follows from one, the books among it, follows from this.
         if let server = servers[instance] {
             reportStarted(server)
