@@ -1,8 +1,8 @@
 import CGateway
 import Glibc
 
-// Tunnels and bodies of responses between two sockets of plain TCP that carry much: the bytes stay in the kernel, and go
-// from one socket to the other through a pipe (splice(2)). They are counted as they go out, as copied ones are.
+// Tunnels and bodies of responses between two sockets of plain TCP that carry much: the bytes stay in the kernel, and
+// go from one socket to the other through a pipe (splice(2)). They are counted as they go out, as copied ones are.
 
 /// What a turn through a pipe came to.
 enum SpliceStep {
@@ -149,8 +149,8 @@ extension EventLoop {
         return emptyBody(pipe, client, upstream)
     }
 
-    /// Where a large body is likely, the head is read with little behind it: the rest then goes through a pipe. Only once,
-    /// so that a guess that was wrong costs a connection one read.
+    /// Where a large body is likely, the head is read with little behind it: the rest then goes through a pipe. Only
+    /// once, so that a guess that was wrong costs a connection one read.
     @inline(never)
     func roomForHead(_ client: Client, _ upstream: Upstream, _ room: Int) -> Int {
         upstream.pointee.flags.remove(.sendsMuch)

@@ -1,7 +1,7 @@
 import CGateway
 
-/// The pipes of one loop, through which tunnels and bodies with much to carry move bytes without copying them, and which
-/// connection has which. Few and bounded: who finds none copies.
+/// The pipes of one loop, through which tunnels and bodies with much to carry move bytes without copying them, and
+/// which connection has which. Few and bounded: who finds none copies.
 final class SplicePipes {
     /// One direction of a tunnel. All zero: nothing is known of it.
     struct Lane {

@@ -245,8 +245,9 @@ extension GatewayTests {
                 #expect(records.allSatisfy { $0.bytesIn == UInt64(size) && $0.bytesOut == UInt64(size) })
             }
             let spliced = fixture.gateway.statistics.total("spliced_bytes")
-            // Of one, next to nothing is copied; of several, less reaches the size from which on pipes are used.
-            let least = connections == 1 ? UInt64(size) : 1
+            // Of one, most is not copied, as long as neither end is kept waiting for the processor; of several, less
+            // reaches the size from which on pipes are used.
+            let least = connections == 1 ? UInt64(size / 4) : 1
             #expect(spliced >= least, "\(spliced) of \(2 * size * connections)")
             await fixture.stop()
         }
