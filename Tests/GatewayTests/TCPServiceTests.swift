@@ -245,7 +245,7 @@ extension GatewayTests {
                 #expect(records.allSatisfy { $0.bytesIn == UInt64(size) && $0.bytesOut == UInt64(size) })
             }
             let spliced = fixture.gateway.statistics.total("spliced_bytes")
-            // Of one, most is not copied, as long as neither end is kept waiting for the processor; of several, less
+            // Of one, a good part is not copied, more the less its ends wait for a processor; of several, less
             // reaches the size from which on pipes are used.
             let least = connections == 1 ? UInt64(size / 4) : 1
             #expect(spliced >= least, "\(spliced) of \(2 * size * connections)")
