@@ -134,7 +134,7 @@ final class EventLoop: @unchecked Sendable {
         precondition(
             cgateway_epoll_add(epoll, mailbox.eventDescriptor, cgateway_listener_interest(), Token.mailbox) == 0,
             "the kernel refused to watch an eventfd")
-        cgateway_prefer_short_turns()
+        cgateway_go_first()
         take(state.pointee.snapshot)
         writeDate()
         resumeAccepting()

@@ -131,10 +131,11 @@ int cgateway_random(void *bytes, size_t count);
 // Raises the process's limit of open files as far as it may go; the limit then.
 int64_t cgateway_descriptor_limit(void);
 
-// Asks for the calling thread's turns on the processor to be short, so that it comes to its next one soon: as a thread
-// that often sleeps, it is then let in at once when it wakes, rather than when another thread of the same weight has
-// had its turn (sched_setattr(2), `sched_runtime`; Linux 6.12, older kernels take no notice).
-void cgateway_prefer_short_turns(void);
+// Puts the calling thread before the process's others on the processor: what stores the books has much to do at once,
+// and a request must not wait for it. A nice value of -10, nine tenths of a processor that both want, where the
+// superuser or RLIMIT_NICE allows it; and short turns, so that it comes to its next one soon when it wakes
+// (sched_setattr(2), `sched_runtime`; Linux 6.12, older kernels take no notice).
+void cgateway_go_first(void);
 
 // Gives pages of the heap that hold nothing back to the kernel (malloc_trim(3)), which the allocator does by itself
 // only at the end of each of its arenas.
