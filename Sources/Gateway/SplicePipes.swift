@@ -26,6 +26,8 @@ final class SplicePipes {
 
     /// A pipe of this size costs less than half of copying; the kernel gives one user 64 MiB of pipes.
     private static let pipeBytes: Int32 = 1 << 20
+    /// Through a smaller one, which is what the kernel gives beyond those 64 MiB, copying is cheaper.
+    private static let smallestPipe: Int32 = 1 << 16
     /// At most so many tunnels of one loop, each in one direction, have a pipe at once.
     private static let limit = 32
     /// From so many full reads in a row on a direction is taken to have more to come.
@@ -37,6 +39,7 @@ final class SplicePipes {
     private let free: UnsafeMutablePointer<UInt8>
     private var freeCount = 0
     private var made = 0
+    private var mayMakeMore = true
     private(set) var inUse = 0
 
     init(connections: Int) throws(GatewayError) {
@@ -97,7 +100,12 @@ final class SplicePipes {
     }
 
     private func make() -> Bool {
-        guard made < Self.limit, open(made) else { return false }
+        guard mayMakeMore, made < Self.limit else { return false }
+        guard open(made) else {
+            // It would not go better the next time, and each costs: there are no more than these from here on.
+            mayMakeMore = false
+            return false
+        }
         free[freeCount] = UInt8(made)
         freeCount += 1
         made += 1
@@ -115,6 +123,11 @@ final class SplicePipes {
             cgateway_pipe($0.baseAddress!.assumingMemoryBound(to: Int32.self), Self.pipeBytes)
         }
         guard size > 0 else { return false }
+        guard size >= Self.smallestPipe else {
+            cgateway_close(ends.0)
+            cgateway_close(ends.1)
+            return false
+        }
         (pipes + place).initialize(to: Pipe(read: ends.0, write: ends.1, capacity: Int(size), held: 0))
         return true
     }
