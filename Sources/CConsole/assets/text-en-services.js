@@ -224,6 +224,7 @@ export const texts = {
   "infrastructure.atOnce": "At a time (1 or 2)",
   "balance.title": "Balance of the load",
   "balance.even": "The load of the hosts is even enough (deviation {percent} % of a host).",
+  "balance.more": "and {count} more",
   "balance.could": "The load deviates by {before} % of a host; with these migrations it would be {after} %.",
   "balance.begin": "Rebalance",
   "balance.beginWhat": "Virtual servers are moved one after another while they run: {count}.",

@@ -210,6 +210,7 @@ export const texts = {
   "infrastructure.atOnce": "同时迁移（1 或 2）",
   "balance.title": "负载均衡度",
   "balance.even": "各主机负载足够均匀（偏差为一台主机的 {percent} %）。",
+  "balance.more": "以及另外 {count} 个",
   "balance.could": "负载偏差为一台主机的 {before} %；完成这些迁移后为 {after} %。",
   "balance.begin": "重新均衡",
   "balance.beginWhat": "虚拟服务器将在运行中逐台迁移：{count} 台。",

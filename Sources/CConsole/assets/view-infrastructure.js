@@ -214,8 +214,12 @@ function balanceCard(ctx, { beforePercent, afterPercent, moves, operation }) {
   ], { key: "balance" });
 }
 
-const moveList = (moves) => h("ul", {}, moves.map(({ instance, source, destination }) => h("li", {},
-  h("b", {}, instance), ` ${source} → ${destination}`)));
+// Of thousands, the first are enough to see what it is about.
+const mostMoves = 20;
+const moveList = (moves) => h("ul", {}, moves.slice(0, mostMoves).map(({ instance, source, destination }) => h("li", {},
+  h("b", {}, instance), ` ${source} → ${destination}`)),
+  moves.length > mostMoves && h("li", { class: "quiet" }, t("balance.more", {
+    count: number(moves.length - mostMoves) })));
 
 function operationTable(rows) {
   return table({ rows, key: ({ id }) => id, label: t("overview.operations"),
