@@ -44,14 +44,7 @@ struct ImageFolderTests {
         }
 
         func made(_ arguments: String..., by tool: String) throws -> Data {
-            let process = Process()
-            process.executableURL = URL(filePath: tool)
-            process.currentDirectoryURL = root
-            process.arguments = arguments
-            process.standardOutput = FileHandle.nullDevice
-            try process.run()
-            process.waitUntilExit()
-            try #require(process.terminationStatus == 0, "\(arguments)")
+            try #require(try ImageFolderTests.run(tool, arguments, in: root) == 0, "\(arguments)")
             return try Data(contentsOf: root.appending(path: "made"))
         }
     }
