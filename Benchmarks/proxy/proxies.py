@@ -4,8 +4,9 @@ Every proxy runs in one process (plus what it needs beside it) on one processor,
 each job at an address of its own:
 
   plain   pass the request on and the response back
-  duties  know the caller by an API key out of 100, refuse others, and record the request: who, what, status, octets,
-          time
+  duties  know the caller by an API key out of 100, refuse others, admit the request by limits (in flight for each
+          instance and caller, a second for each caller) that nobody comes near to, count it and its octets for the
+          caller, look whether it is a login that is to be audited, and record it: who, what, status, octets, time
   tls     what `plain` does, to clients over TLS 1.3
   http2   what `plain` does, to clients that speak HTTP/2 in clear with prior knowledge
   empty, 64k, 10m
@@ -17,11 +18,9 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 import zlib
 
@@ -29,6 +28,13 @@ import zlib
 BODIES = {"empty": 0, "64k": 65536, "10m": 10 * 1024 * 1024}
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+# What the job `duties` has a service do besides, in cloudwright's words.
+LIMITS = ("concurrentRequestsPerInstance: 256, concurrentRequestsPerConsumer: 64, "
+          "requestsPerSecondPerConsumer: 1000000, burstPerConsumer: 1000000")
+CLOUDWRIGHT_DUTIES = """  loginRules: [{path: /duties/login, principal: basic}]
+"""
 
 
 class Failure(Exception):
@@ -140,8 +146,10 @@ class Proxy:
     program = ""
     remedy = ""
     jobs = ("plain", "duties", "tls", "http2", *BODIES)
-    # How many the peers may have; cloudwright goes by the files that its process may have.
+    # How many a peer may have, where it has to be told; cloudwright goes by the files that its process may have.
     connections = 4096
+    # Whether HAProxy ends where it has fewer files than two for each connection that it may have.
+    insists_on_files = True
 
     def __init__(self, directory, cpu):
         self.certificate, self.key, self.certificate_and_key = (
@@ -212,7 +220,7 @@ class Floor(Proxy):
     """A loop that only passes octets: the kernel's share of any proxy."""
 
     name = "floor"
-    jobs = ("plain", *BODIES)
+    jobs = ("plain", "duties", *BODIES)
 
     def begin(self, backends, keys):
         """A shuttle for each job with backends of its own: it does not read what is asked for."""
@@ -224,7 +232,7 @@ class Floor(Proxy):
             self.ports[job] = int(self.output())
 
     def url(self, job):
-        return f"http://127.0.0.1:{self.ports[job]}/{job}"
+        return f"http://127.0.0.1:{self.ports.get(job, self.ports['plain'])}/{job}"
 
     def measured_processes(self):
         return [shuttle.pid for shuttle in self.shuttles]
@@ -268,6 +276,7 @@ spec:
 """]
         for job in ("plain", "duties", *(job for job in BODIES if job in backends)):
             access = "required" if job == "duties" else "anonymous"
+            duties = CLOUDWRIGHT_DUTIES if job == "duties" else ""
             endpoints = ", ".join(f"'127.0.0.1:{port}'" for port in backends.get(job, backends["plain"]))
             documents.append(f"""
 apiVersion: cloudwright/v1
@@ -278,8 +287,8 @@ spec:
   access: {access}
   endpoints: [{endpoints}]
   loadBalancing: {{algorithm: round-robin, slowStart: 0s}}
-  constraints: {{{self.constraints}}}
-""")
+  constraints: {{{self.constraints}{duties and LIMITS}}}
+{duties}""")
         for place, key in enumerate(keys):
             digest = hashlib.sha256(key.encode()).hexdigest()
             documents.append(f"""
@@ -312,172 +321,3 @@ spec:
 
     def version(self):
         return subprocess.run([self.program, "--version"], capture_output=True, text=True, check=False).stdout.strip()
-
-
-class Nginx(Proxy):
-    name = "nginx"
-    program = "nginx"
-    remedy = "apt-get install nginx-light"
-
-    def begin(self, backends, keys):
-        self.ports = {job: free_port() for job in self.jobs}
-        upstreams = "".join(
-            f"  upstream {job} {{ {''.join(f'server 127.0.0.1:{port}; ' for port in ports)}keepalive 128; "
-            f"keepalive_requests 1000000000; }}\n" for job, ports in backends.items())
-        bodies = "".join(
-            f"  server {{ listen 127.0.0.1:{self.ports[job]}; location / {{ proxy_pass http://{job}; }} }}\n"
-            for job in BODIES if job in backends)
-        entries = "\n".join(f"    '{key}' 'consumer-{place}';" for place, key in enumerate(keys))
-        configuration = self.write("nginx.conf", f"""
-worker_processes 1;
-daemon off;
-pid {self.path('pid')};
-error_log {self.path('error.log')} warn;
-events {{ worker_connections {self.connections}; }}
-http {{
-  client_body_temp_path {self.path('body')}; proxy_temp_path {self.path('proxy')};
-  fastcgi_temp_path {self.path('fastcgi')}; uwsgi_temp_path {self.path('uwsgi')}; scgi_temp_path {self.path('scgi')};
-  access_log off;
-  keepalive_requests 1000000000;
-  proxy_http_version 1.1;
-  proxy_max_temp_file_size 0;
-  proxy_set_header Connection "";
-  proxy_set_header Host $host;
-{upstreams}{bodies}  map_hash_bucket_size 128;
-  map $http_x_api_key $consumer {{
-    default '';
-{entries}
-  }}
-  log_format usage '$request_id $consumer $msec $request_method $uri $status $request_length $bytes_sent '
-                   '$request_time $upstream_addr';
-  server {{
-    listen 127.0.0.1:{self.ports['plain']};
-    location / {{ proxy_pass http://plain; }}
-  }}
-  server {{
-    listen 127.0.0.1:{self.ports['http2']} http2;
-    location / {{ proxy_pass http://plain; }}
-  }}
-  server {{
-    listen 127.0.0.1:{self.ports['tls']} ssl;
-    ssl_protocols TLSv1.3;
-    ssl_certificate {self.certificate};
-    ssl_certificate_key {self.key};
-    location / {{ proxy_pass http://plain; }}
-  }}
-  server {{
-    listen 127.0.0.1:{self.ports['duties']};
-    access_log {self.path('usage.log')} usage buffer=64k flush=1s;
-    proxy_set_header X-API-Key "";
-    proxy_set_header X-Request-ID $request_id;
-    proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-    if ($consumer = '') {{ return 401; }}
-    location / {{ proxy_pass http://plain; }}
-  }}
-}}
-""")
-        self.launch([self.program, "-p", self.directory, "-c", configuration])
-        wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
-
-    def url(self, job):
-        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
-
-    def version(self):
-        return subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stderr.strip()
-
-
-class HAProxy(Proxy):
-    name = "haproxy"
-    program = "haproxy"
-    remedy = "apt-get install haproxy"
-
-    def begin(self, backends, keys):
-        self.ports = {job: free_port() for job in self.jobs}
-        self.sink = LogSink(self.path("log.sock"), self.path("usage.log"))
-        groups = "".join(
-            f"backend {job}\n  balance roundrobin\n"
-            + "".join(f"  server {job}{place} 127.0.0.1:{port}\n" for place, port in enumerate(ports))
-            for job, ports in backends.items())
-        fronts = "".join(
-            f"frontend front-{job}\n  bind 127.0.0.1:{self.ports[job]}\n  default_backend {job}\n"
-            for job in BODIES if job in backends)
-        entries = self.write("keys.map", "".join(f"{key} consumer-{place}\n" for place, key in enumerate(keys)))
-        configuration = self.write("haproxy.cfg", f"""
-global
-  nbthread 1
-  maxconn {self.connections}
-  log {self.path('log.sock')} len 512 format raw local0
-defaults
-  mode http
-  timeout connect 1s
-  timeout client 60s
-  timeout server 60s
-  option http-keep-alive
-  http-reuse always
-frontend front-plain
-  bind 127.0.0.1:{self.ports['plain']}
-  default_backend plain
-frontend front-http2
-  bind 127.0.0.1:{self.ports['http2']} proto h2
-  default_backend plain
-frontend front-tls
-  bind 127.0.0.1:{self.ports['tls']} ssl crt {self.certificate_and_key} ssl-min-ver TLSv1.3
-  default_backend plain
-frontend front-duties
-  bind 127.0.0.1:{self.ports['duties']}
-  log global
-  unique-id-format %{{+X}}o%ci%cp%ts%rt
-  unique-id-header X-Request-ID
-  option forwardfor
-  http-request set-var(txn.consumer) req.hdr(x-api-key),map_str({entries})
-  http-request deny deny_status 401 unless {{ var(txn.consumer) -m found }}
-  http-request del-header x-api-key
-  log-format "%ID %[var(txn.consumer)] %Ts.%ms %HM %HP %ST %U %B %Ta %s"
-  default_backend plain
-{fronts}{groups}""")
-        self.launch([self.program, "-f", configuration])
-        wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
-
-    def url(self, job):
-        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
-
-    def version(self):
-        output = subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stdout
-        return output.splitlines()[0] if output else ""
-
-    def stop(self):
-        super().stop()
-        time.sleep(0.5)
-        if hasattr(self, "sink"):
-            self.sink.stop()
-
-
-class LogSink:
-    """Receives HAProxy's log datagrams, as a log daemon would, on the load's processor; its time is not HAProxy's."""
-
-    PROGRAM = """
-import signal, socket, sys
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-sink = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-sink.bind(sys.argv[1])
-print("bound", flush=True)
-with open(sys.argv[2], "wb", buffering=65536) as file:
-    while True:
-        # A datagram may end with a line feed of its own: each is to be one line, since lines are counted.
-        file.write(sink.recv(65536).rstrip(b"\\n") + b"\\n")
-"""
-
-    def __init__(self, address, file):
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", self.PROGRAM, address, file], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL)
-        self.process.stdout.readline()
-
-    def stop(self):
-        """Lets it write out what it has."""
-        self.process.terminate()
-        self.process.wait()
-
-
-def find(proxy_class, program=None):
-    """The program's path, or None."""
-    return shutil.which(program or proxy_class.program)
