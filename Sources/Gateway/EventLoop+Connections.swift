@@ -32,6 +32,11 @@ extension EventLoop {
                 pauseAccepting(retryAt: .max)
                 return
             }
+            guard hasFileForClient() else {
+                // A file may become free without a client's leaving, which is what acceptance is resumed at otherwise.
+                pauseAccepting(retryAt: state.pointee.clock.monotonic + 100_000)
+                return
+            }
             var peer = cgateway_address_text()
             let descriptor = cgateway_accept(listener, &peer)
             if descriptor >= 0 {
@@ -54,6 +59,14 @@ extension EventLoop {
                 return
             }
         }
+    }
+
+    /// An idle connection to an instance gives way to a client.
+    private func hasFileForClient() -> Bool {
+        while state.pointee.files >= configuration.limits.filesWhileAccepting {
+            guard closeSomeIdle() else { return false }
+        }
+        return true
     }
 
     /// Logs, once a second at most: what it is about comes with every request.
@@ -96,6 +109,7 @@ extension EventLoop {
             cgateway_close(descriptor)
             return
         }
+        state.pointee.files &+= 1
         let client = clients[index]
         // The ready queue may still hold this place for a connection that is gone.
         let kept = client.pointee.flags.intersection(.inReadyQueue)

@@ -109,7 +109,7 @@ extension EventLoop {
         guard let upstream = made else {
             if Self.isOwnWant(error) {
                 warn("no descriptors or ports for a connection to an instance", error: error)
-                giveUp(client, .badGateway)
+                giveUp(client, .overloaded)
             } else {
                 backendFailed(client, .connectionRefused)
             }

@@ -93,6 +93,7 @@ extension EventLoop {
             closeStream(http2.consumers.streams + index(of: client), withReset: withReset)
             return
         }
+        state.pointee.files &-= 1
         if withReset {
             cgateway_close_with_reset(client.pointee.descriptor)
         } else {
@@ -171,6 +172,7 @@ extension EventLoop {
             closeStream(http2.instances.streams + index(of: upstream), withReset: true)
             return
         }
+        state.pointee.files &-= 1
         if withReset {
             cgateway_close_with_reset(upstream.pointee.descriptor)
         } else {

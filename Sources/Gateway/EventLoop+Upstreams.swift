@@ -73,6 +73,7 @@ extension EventLoop {
         guard let service = client.pointee.exchange.service, backend.pointee.address.length > 0 else {
             return (nil, EADDRNOTAVAIL)
         }
+        guard state.pointee.files < configuration.limits.filesPerLoop else { return (nil, EMFILE) }
         // The slab holds as many as there are clients and idle connections: it is never full.
         guard let index = upstreams.acquire() else { return (nil, ENOBUFS) }
         var inProgress = false
@@ -82,6 +83,7 @@ extension EventLoop {
             return (nil, -descriptor)
         }
         counters.add(.upstreamConnections)
+        state.pointee.files &+= 1
         let upstream = upstreams[index]
         let needsOpening = service.pointee.settings.speaksTLS || service.pointee.settings.proxyProtocol != nil
         upstream.initialize(
@@ -197,6 +199,7 @@ extension EventLoop {
 
     /// Frees a descriptor where the machine has no more. False where there is no idle connection.
     func closeSomeIdle() -> Bool {
+        guard state.pointee.idleUpstreams > 0 else { return false }
         for service in state.pointee.servicesByNumber {
             guard let service else { continue }
             for index in 0..<service.pointee.backendCapacity {

@@ -50,9 +50,12 @@ public struct GatewayConfiguration: Sendable {
 
 public struct GatewayLimits: Hashable, Sendable {
     /// Client connections that one loop holds; at the limit it stops accepting until one ends. Fewer where the process
-    /// may not open as many files, since each needs a connection to an instance as well. A connection's memory is
-    /// bounded by four buffers, of which an idle one holds none.
+    /// may not open as many files. A connection's memory is bounded by four buffers, of which an idle one holds none.
     public var connectionsPerLoop: Int
+    /// Files that one loop has open for connections, to clients and to instances together; fewer where the process may
+    /// not open as many. An eighth is kept for connections to instances: a client that only holds its connection needs
+    /// none, so more of them are held than half of the files.
+    public var filesPerLoop: Int
     /// Idle connections to instances that one loop keeps, over all instances.
     public var idleUpstreamConnectionsPerLoop: Int
     /// What is received at once, and the most of one message that is held; at least 8 KiB more than a head may have.
@@ -70,12 +73,13 @@ public struct GatewayLimits: Hashable, Sendable {
     public var openingsPerLoop: Int
 
     public init(
-        connectionsPerLoop: Int = 16_384, idleUpstreamConnectionsPerLoop: Int = 1_024,
+        connectionsPerLoop: Int = 16_384, filesPerLoop: Int = 65_536, idleUpstreamConnectionsPerLoop: Int = 1_024,
         bufferSize: ByteCount = .kibibytes(32), headSize: ByteCount = .kibibytes(24),
         requestLineSize: ByteCount = .kibibytes(16), headFields: Int = 100, requestsPerConnection: Int = 100_000,
         acceptBacklog: Int32 = 4_096, openingsPerLoop: Int = 2_048
     ) {
         self.connectionsPerLoop = connectionsPerLoop
+        self.filesPerLoop = filesPerLoop
         self.idleUpstreamConnectionsPerLoop = idleUpstreamConnectionsPerLoop
         self.bufferSize = bufferSize
         self.headSize = headSize
@@ -91,6 +95,9 @@ extension GatewayLimits {
     /// Places for connections to instances: one for each client's request, one for the connection that may have to be
     /// made to carry it, and the idle ones.
     var upstreamsPerLoop: Int { 2 * connectionsPerLoop + idleUpstreamConnectionsPerLoop }
+
+    /// Files in use from which on no client is accepted: what is left is for connections to instances.
+    var filesWhileAccepting: Int { filesPerLoop - max(1, filesPerLoop / 8) }
 }
 
 public struct GatewayTimeouts: Hashable, Sendable {
@@ -158,14 +165,14 @@ extension GatewayConfiguration {
     /// Files that the rest of the process needs: databases, logs, the control plane's own connections.
     private static let reservedDescriptors: Int64 = 256
 
-    /// With as many connections as the process may have files for: a connection to an instance for each of a client,
-    /// and the idle ones.
+    /// With as many connections as the process may have files for.
     package func fitted(toDescriptors limit: Int64) -> Self {
         let perLoop = max(0, limit - min(Self.reservedDescriptors, limit / 4)) / Int64(loops)
         var fitted = self
-        fitted.limits.idleUpstreamConnectionsPerLoop = min(limits.idleUpstreamConnectionsPerLoop, Int(perLoop / 4))
-        let left = perLoop - Int64(fitted.limits.idleUpstreamConnectionsPerLoop)
-        fitted.limits.connectionsPerLoop = max(1, min(limits.connectionsPerLoop, Int(left / 2)))
+        fitted.limits.filesPerLoop = max(2, min(limits.filesPerLoop, Int(perLoop)))
+        fitted.limits.idleUpstreamConnectionsPerLoop = min(
+            limits.idleUpstreamConnectionsPerLoop, fitted.limits.filesPerLoop / 4)
+        fitted.limits.connectionsPerLoop = min(limits.connectionsPerLoop, fitted.limits.filesWhileAccepting)
         return fitted
     }
 
@@ -176,6 +183,9 @@ extension GatewayConfiguration {
         guard (1...1_024).contains(loops) else { throw refuse("loops is \(loops); give 1 to 1024") }
         guard (1...1_000_000).contains(limits.connectionsPerLoop) else {
             throw refuse("connectionsPerLoop is \(limits.connectionsPerLoop); give 1 to 1000000")
+        }
+        guard (2...4_000_000).contains(limits.filesPerLoop) else {
+            throw refuse("filesPerLoop is \(limits.filesPerLoop); give 2 to 4000000")
         }
         guard (0...1_000_000).contains(limits.idleUpstreamConnectionsPerLoop) else {
             throw refuse("idleUpstreamConnectionsPerLoop is negative or beyond 1000000")

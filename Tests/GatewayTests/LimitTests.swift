@@ -171,6 +171,48 @@ extension GatewayTests {
             await fixture.stop()
         }
 
+        /// Five files: four clients leave one for a connection to an instance, which gives way to nobody while it is
+        /// in use; a fifth client waits until one of the four has left.
+        @Test func clientsLeaveFilesForConnectionsToInstances() async throws {
+            let origin = try TestOrigin.echo()
+            let fixture = try await GatewayFixture.serving(origin, limits: GatewayLimits(filesPerLoop: 5))
+            try await blocking {
+                let clients = try (0..<4).map { _ in try fixture.connect() }
+                let request = "GET / HTTP/1.1\r\nhost: web\r\n\r\n"
+                for client in clients { #expect(try client.exchange(request).status == 200) }
+                let fifth = try fixture.connect()
+                try fifth.write(request)
+                #expect(try clients[0].exchange(request).status == 200)
+                #expect(fixture.gateway.statistics.total("connections_accepted") == 4)
+                clients[1].close()
+                #expect(try fifth.readResponse()?.status == 200)
+            }
+            await fixture.stop()
+        }
+
+        /// A request for which there is no file left is refused, and its connection's file is free; the next is served.
+        @Test func aRequestWithoutAFileForItsInstanceIsRefused() async throws {
+            let mayAnswer = Tally()
+            let origin = try TestOrigin.http { _ in
+                try waitUntil("the test lets the instance answer") { mayAnswer.count > 0 }
+                return TestAnswer()
+            }
+            let fixture = try await GatewayFixture.serving(origin, limits: GatewayLimits(filesPerLoop: 5))
+            try await blocking {
+                let clients = try (0..<4).map { _ in try fixture.connect() }
+                let request = "GET / HTTP/1.1\r\nhost: web\r\n\r\n"
+                try clients[0].write(request)
+                try waitUntil("the instance has the first") { origin.requests.count == 1 }
+                let refusal = try clients[1].exchange(request)
+                #expect(refusal.status == 503)
+                #expect(refusal["connection"] == "close")
+                mayAnswer.add()
+                #expect(try clients[0].readResponse()?.status == 200)
+                #expect(try clients[2].exchange(request).status == 200)
+            }
+            await fixture.stop()
+        }
+
         @Test func aConnectionIsClosedAfterItsShareOfRequests() async throws {
             let origin = try TestOrigin.echo()
             let fixture = try await GatewayFixture.serving(origin, limits: GatewayLimits(requestsPerConnection: 3))
@@ -210,7 +252,7 @@ extension GatewayTests {
 }
 
 @Suite struct DescriptorLimitTests {
-    /// Whatever the limit, all client connections, one to an instance for each, and the idle ones fit in it.
+    /// Whatever the limit, what the loops open fits in it, and clients leave some of it for connections to instances.
     @Test(arguments: [16, 60, 256, 1_024, 20_000, 1_048_576] as [Int64], [1, 2, 64])
     func connectionsFitInTheDescriptors(_ limit: Int64, _ loops: Int) {
         let configuration = GatewayConfiguration(
@@ -218,9 +260,8 @@ extension GatewayTests {
             spoolDirectory: "/none",
             auditTagKey: Array(repeating: 1, count: 16))
         let limits = configuration.fitted(toDescriptors: limit).limits
-        let wanted = Int64(loops * (2 * limits.connectionsPerLoop + limits.idleUpstreamConnectionsPerLoop))
-        #expect(wanted <= max(limit, Int64(2 * loops)))
-        #expect(limits.connectionsPerLoop >= 1)
+        #expect(Int64(loops * limits.filesPerLoop) <= max(limit, Int64(2 * loops)))
+        #expect((1..<limits.filesPerLoop).contains(limits.connectionsPerLoop))
         if limit == 1_048_576, loops == 1 { #expect(limits == configuration.limits) }
     }
 }
