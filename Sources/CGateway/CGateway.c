@@ -10,6 +10,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -235,6 +236,11 @@ struct thread_start {
 };
 
 static void *run_thread(void *argument) {
+    // A peer that has closed is told by EPIPE. splice(2) into a socket cannot be asked for no signal, as send(2) can.
+    sigset_t broken_pipe;
+    sigemptyset(&broken_pipe);
+    sigaddset(&broken_pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &broken_pipe, NULL);
     struct thread_start start = *(struct thread_start *)argument;
     free(argument);
     start.body(start.context);
@@ -243,24 +249,54 @@ static void *run_thread(void *argument) {
 
 void cgateway_trim_heap(void) { malloc_trim(0); }
 
-void cgateway_go_first(void) {
-    // The C library has no declaration of these (linux/sched/types.h).
-    struct {
-        uint32_t size, policy;
-        uint64_t flags;
-        int32_t nice;
-        uint32_t priority;
-        uint64_t runtime, deadline, period;
-    } attributes;
-    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return;
-    // 0.1 ms, the least that the kernel takes. Another policy than the usual one is the operator's choice.
-    if (attributes.policy != SCHED_OTHER) return;
-    attributes.runtime = 100000;
-    int32_t nice = attributes.nice;
-    attributes.nice = -10;
-    if (nice <= attributes.nice || syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return;
-    attributes.nice = nice;
-    syscall(SYS_sched_setattr, 0, &attributes, 0);
+// The C library has no declaration of it (linux/sched/types.h).
+struct scheduling {
+    uint32_t size, policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime, deadline, period;
+};
+
+static bool has_policy(uint32_t policy, struct scheduling *attributes) {
+    return syscall(SYS_sched_getattr, 0, attributes, sizeof *attributes, 0) == 0 && attributes->policy == policy;
+}
+
+static void go_before(struct scheduling *attributes) {
+    attributes->policy = SCHED_OTHER;
+    attributes->priority = 0;
+    // 0.1 ms, the least that the kernel takes.
+    attributes->runtime = 100000;
+    int32_t nice = attributes->nice;
+    attributes->nice = -10;
+    if (nice > attributes->nice && syscall(SYS_sched_setattr, 0, attributes, 0) == 0) return;
+    attributes->nice = nice;
+    syscall(SYS_sched_setattr, 0, attributes, 0);
+}
+
+void cgateway_go_before(void) {
+    struct scheduling attributes;
+    if (has_policy(SCHED_OTHER, &attributes)) go_before(&attributes);
+}
+
+bool cgateway_go_first(void) {
+    struct scheduling attributes;
+    if (!has_policy(SCHED_OTHER, &attributes)) return false;
+    attributes.policy = SCHED_RR;
+    attributes.priority = 1;
+    attributes.runtime = 0;
+    return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
+}
+
+void cgateway_stop_going_first(void) {
+    struct scheduling attributes;
+    if (has_policy(SCHED_RR, &attributes)) go_before(&attributes);
+}
+
+int64_t cgateway_thread_microseconds(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
 }
 
 int cgateway_start_thread(const char *name, void (*body)(void *), void *context, unsigned long *thread) {

@@ -86,8 +86,10 @@ static int run_child(void *opaque) {
         return fail(arguments, CLP_STAGE_WORKING_DIRECTORY);
     if (!attach_streams(request->output)) return fail(arguments, CLP_STAGE_STREAMS);
     close_inherited_descriptors();
-    // The gateway's event loops may go first on the processor (LimitNICE of its unit); what they serve may not.
+    // The gateway's event loops may go first on the processor (LimitRTPRIO and LimitNICE of its unit); what they serve
+    // may not.
     struct rlimit no_precedence = {0, 0};
+    setrlimit(RLIMIT_RTPRIO, &no_precedence);
     setrlimit(RLIMIT_NICE, &no_precedence);
     uint64_t none = 0;
     syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, CLP_SIGNAL_SET_SIZE);

@@ -134,7 +134,7 @@ final class EventLoop: @unchecked Sendable {
         precondition(
             cgateway_epoll_add(epoll, mailbox.eventDescriptor, cgateway_listener_interest(), Token.mailbox) == 0,
             "the kernel refused to watch an eventfd")
-        cgateway_go_first()
+        beginPrecedence()
         take(state.pointee.snapshot)
         writeDate()
         resumeAccepting()
@@ -146,6 +146,7 @@ final class EventLoop: @unchecked Sendable {
             runReady()
             expireTimers()
             flushSessions()
+            keepPrecedence()
             housekeepIfDue()
         }
         closeEverything()

@@ -7,6 +7,9 @@ struct LoopState {
     var requestIDs = RequestIDGenerator()
     var ready: ReadyQueue
 
+    /// Nil where the loop may not go first on the processor.
+    var precedence: LoopPrecedence?
+
     // MARK: What the current snapshot says
     /// Keeps alive what the unmanaged references below point to.
     var snapshot: CompiledSnapshot
@@ -42,6 +45,8 @@ struct LoopState {
     /// Buffers that were not used lately are being given back, some at a time: a call to the kernel for each.
     var isTrimming = false
     var nextTrim: Int64 = 0
+    /// Open for connections, to clients and to instances.
+    var files = 0
     /// Idle connections to instances, over all pools.
     var idleUpstreams = 0
 

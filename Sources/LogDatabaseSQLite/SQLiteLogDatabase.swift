@@ -45,6 +45,8 @@ public final class SQLiteLogDatabase: LogDatabase {
     private static var configuration: Configuration {
         var configuration = Configuration()
         configuration.label = "log-database"
+        // More is not to be had without going before the event loops.
+        configuration.qos = .default
         configuration.busyMode = .timeout(5)
         configuration.maximumReaderCount = 4
         configuration.prepareDatabase { database in

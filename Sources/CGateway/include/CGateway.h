@@ -11,7 +11,9 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 // An address to connect to, ready for the kernel.
 struct cgateway_address {
@@ -68,10 +70,13 @@ int cgateway_eventfd(void);
 int cgateway_epoll_add(int epoll, int descriptor, uint32_t events, uint64_t token);
 int cgateway_epoll_modify(int epoll, int descriptor, uint32_t events, uint64_t token);
 
+// The three calls of every request go to the kernel without the C library's wrappers: in a process of several threads
+// these allow and forbid pthread_cancel around each call, which nobody here uses. It is a fortieth of a loop's time.
+
 static inline ssize_t cgateway_receive(int descriptor, void *buffer, size_t capacity) {
     ssize_t count;
     do {
-        count = recv(descriptor, buffer, capacity, 0);
+        count = syscall(SYS_recvfrom, descriptor, buffer, capacity, 0, NULL, NULL);
     } while (count < 0 && errno == EINTR);
     return count < 0 ? -errno : count;
 }
@@ -88,14 +93,15 @@ static inline ssize_t cgateway_peek(int descriptor, void *buffer, size_t capacit
 static inline ssize_t cgateway_send(int descriptor, const void *bytes, size_t count) {
     ssize_t sent;
     do {
-        sent = send(descriptor, bytes, count, MSG_NOSIGNAL);
+        sent = syscall(SYS_sendto, descriptor, bytes, count, MSG_NOSIGNAL, NULL, 0);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }
 
 static inline int cgateway_epoll_wait(int epoll, struct epoll_event *events, int capacity, int timeout_milliseconds) {
-    int count = epoll_wait(epoll, events, capacity, timeout_milliseconds);
-    return count < 0 ? -errno : count;
+    // Without a set of signals, whose size is said all the same. Not every processor's kernel has epoll_wait.
+    long count = syscall(SYS_epoll_pwait, epoll, events, capacity, timeout_milliseconds, NULL, 8);
+    return count < 0 ? -errno : (int)count;
 }
 
 static inline uint64_t cgateway_event_token(const struct epoll_event *event) { return event->data.u64; }
@@ -131,11 +137,22 @@ int cgateway_random(void *bytes, size_t count);
 // Raises the process's limit of open files as far as it may go; the limit then.
 int64_t cgateway_descriptor_limit(void);
 
-// Puts the calling thread before the process's others on the processor: what stores the books has much to do at once,
-// and a request must not wait for it. A nice value of -10, nine tenths of a processor that both want, where the
-// superuser or RLIMIT_NICE allows it; and short turns, so that it comes to its next one soon when it wakes
-// (sched_setattr(2), `sched_runtime`; Linux 6.12, older kernels take no notice).
-void cgateway_go_first(void);
+// Puts the calling thread before the others on the processor: what stores the books has much to do at once, and a
+// request must not wait for it. A nice value of -10, nine tenths of a processor that both want, where the superuser
+// or RLIMIT_NICE allows it; and short turns, so that it comes to its next one soon when it wakes (sched_setattr(2),
+// `sched_runtime`; Linux 6.12, older kernels take no notice). Another policy than the usual one is the operator's
+// choice, and stays.
+void cgateway_go_before(void);
+
+// Gives the calling thread the processor whenever it wants it: real time (SCHED_RR), of the lowest priority. False
+// where neither the superuser nor RLIMIT_RTPRIO allows it, or the operator has chosen another policy than the usual.
+bool cgateway_go_first(void);
+
+// From real time back to what `cgateway_go_before` does.
+void cgateway_stop_going_first(void);
+
+// How much of a processor the calling thread has used.
+int64_t cgateway_thread_microseconds(void);
 
 // Gives pages of the heap that hold nothing back to the kernel (malloc_trim(3)), which the allocator does by itself
 // only at the end of each of its arenas.
