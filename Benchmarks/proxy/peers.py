@@ -125,8 +125,9 @@ class Caddy(Proxy):
     def begin(self, backends, keys):
         self.ports = {job: free_port() for job in self.jobs}
         sites = "".join(f"""
-{'https' if job == 'tls' else 'http'}://127.0.0.1:{port} {{
-  {f'tls {self.certificate} {self.key} {{ protocols tls1.3 }}' if job == 'tls' else ''}
+{'https' if job == 'tls' else 'http'}://:{port} {{
+  bind 127.0.0.1
+  {f'tls {self.certificate} {self.key} {{{chr(10)}    protocols tls1.3{chr(10)}  }}' if job == 'tls' else ''}
   reverse_proxy {' '.join(f'127.0.0.1:{backend}' for backend in backends.get(job, backends['plain']))} {{
     lb_policy round_robin
     transport http {{
@@ -139,7 +140,7 @@ class Caddy(Proxy):
 {{
   admin off
   auto_https off
-  persist_config off
+  default_sni localhost
   grace_period 1s
   servers {{
     protocols h1 h2 h2c

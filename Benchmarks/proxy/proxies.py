@@ -193,8 +193,9 @@ class Proxy:
     def measured_processes(self):
         return [self.process.pid, *children(self.process.pid)]
 
-    def loop_seconds(self):
-        """Of the event loops alone, where they can be told from the rest of the process."""
+    def path_seconds(self):
+        """Of what is on the path of requests and makes their records durable, where it can be told from the rest of the
+        process."""
         return None
 
     def version(self):
@@ -312,7 +313,7 @@ spec:
             return f"https://{self.tls_address}/plain"
         return f"http://{self.address}/{'plain' if job == 'http2' else job}"
 
-    def loop_seconds(self):
+    def path_seconds(self):
         return thread_times(self.process.pid, "gateway")
 
     def records(self):

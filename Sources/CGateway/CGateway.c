@@ -258,39 +258,34 @@ struct scheduling {
     uint64_t runtime, deadline, period;
 };
 
-static bool has_policy(uint32_t policy, struct scheduling *attributes) {
-    return syscall(SYS_sched_getattr, 0, attributes, sizeof *attributes, 0) == 0 && attributes->policy == policy;
-}
+// What the calling thread had before it was given any precedence.
+static _Thread_local struct {
+    bool is_known, is_usual;
+    int32_t nice;
+} started_with;
 
-static void go_before(struct scheduling *attributes) {
-    attributes->policy = SCHED_OTHER;
-    attributes->priority = 0;
+bool cgateway_take_precedence(enum cgateway_precedence precedence) {
+    struct scheduling attributes;
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) != 0) return false;
+    if (!started_with.is_known) {
+        started_with.is_known = true;
+        started_with.is_usual = attributes.policy == SCHED_OTHER;
+        started_with.nice = attributes.nice;
+    }
+    if (!started_with.is_usual) return false;
+    bool is_first = precedence == CGATEWAY_FIRST;
+    attributes.policy = is_first ? SCHED_RR : SCHED_OTHER;
+    attributes.priority = is_first ? 1 : 0;
     // 0.1 ms, the least that the kernel takes.
-    attributes->runtime = 100000;
-    int32_t nice = attributes->nice;
-    attributes->nice = -10;
-    if (nice > attributes->nice && syscall(SYS_sched_setattr, 0, attributes, 0) == 0) return;
-    attributes->nice = nice;
-    syscall(SYS_sched_setattr, 0, attributes, 0);
-}
-
-void cgateway_go_before(void) {
-    struct scheduling attributes;
-    if (has_policy(SCHED_OTHER, &attributes)) go_before(&attributes);
-}
-
-bool cgateway_go_first(void) {
-    struct scheduling attributes;
-    if (!has_policy(SCHED_OTHER, &attributes)) return false;
-    attributes.policy = SCHED_RR;
-    attributes.priority = 1;
-    attributes.runtime = 0;
-    return syscall(SYS_sched_setattr, 0, &attributes, 0) == 0;
-}
-
-void cgateway_stop_going_first(void) {
-    struct scheduling attributes;
-    if (has_policy(SCHED_RR, &attributes)) go_before(&attributes);
+    attributes.runtime = is_first ? 0 : 100000;
+    attributes.nice = started_with.nice;
+    if (precedence == CGATEWAY_BEFORE_OTHERS && attributes.nice > -10) attributes.nice = -10;
+    if (syscall(SYS_sched_setattr, 0, &attributes, 0) == 0) return true;
+    if (precedence == CGATEWAY_BEFORE_OTHERS) {
+        attributes.nice = started_with.nice;
+        syscall(SYS_sched_setattr, 0, &attributes, 0);
+    }
+    return false;
 }
 
 int64_t cgateway_thread_microseconds(void) {

@@ -1,6 +1,12 @@
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
 #include "CSpool.h"
 
+#include <pthread.h>
 #include <string.h>
+
+void cspool_name_thread(const char *name) { pthread_setname_np(pthread_self(), name); }
 
 #if defined(__x86_64__)
 #include <nmmintrin.h>

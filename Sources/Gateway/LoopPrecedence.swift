@@ -1,68 +1,85 @@
 import CGateway
 
-/// Whether an event loop gets the processor whenever it wants it (real time), or only before the others.
+/// How an event loop stands to what else runs on its processor.
 ///
-/// A loop that is woken for a request while the books are stored on its processor would otherwise wait for the kernel
-/// to look whose turn it is: up to a tick, 4 ms with 250 of them a second. But real time may keep the others from a
-/// processor altogether, so a loop has it only while it leaves them a part of it.
+/// A loop that is woken for a request while the books are stored there would otherwise wait for the kernel to look
+/// whose turn it is: up to a tick, 4 ms with 250 of them a second. So it has real time. But that may keep the others
+/// from the processor altogether: a loop that uses most of it only goes before them, and where the books have fallen
+/// behind it has no precedence at all, until they have caught up. Then requests wait; a full spool would refuse them.
 package struct LoopPrecedence {
-    package enum Change: Hashable, Sendable {
-        case goFirst
-        case stopGoingFirst
+    package enum Level: Hashable, Sendable {
+        case amongOthers
+        case beforeOthers
+        case first
     }
 
-    /// Microseconds between two looks at what the loop uses: the longest that it keeps others waiting.
+    /// Microseconds between two looks: the longest that a loop keeps the others waiting.
     package static let window: Int64 = 50_000
-    /// Parts of a processor: a loop that uses more than the one stops going first, and less than the other goes first
-    /// again.
-    private static let most = 0.9
-    private static let least = 0.8
+    /// Parts of a processor: a loop that uses more than the one is no longer first, and less than the other is again.
+    private static let (most, least) = (0.8, 0.7)
+    /// Parts of the spool's room: with more than the one taken the books have fallen behind, with less than the other
+    /// they have caught up.
+    private static let (behind, caughtUp) = (0.125, 0.0625)
 
-    private var isFirst = true
+    package private(set) var level: Level
+    private let mayBeFirst: Bool
     private var lastLook: Int64
     private var usedAtLastLook: Int64 = 0
 
-    /// Of a loop that has begun to go first.
-    ///
     /// - Parameter now: monotonic microseconds.
-    package init(now: Int64) { lastLook = now }
+    package init(mayBeFirst: Bool, now: Int64) {
+        self.mayBeFirst = mayBeFirst
+        level = mayBeFirst ? .first : .beforeOthers
+        lastLook = now
+    }
 
     @inline(__always)
     package func isDue(now: Int64) -> Bool { now >= lastLook &+ Self.window }
 
-    /// - Parameter used: microseconds of a processor that the loop has used since it began.
-    package mutating func look(now: Int64, used: Int64) -> Change? {
+    /// - Parameters:
+    ///   - used: microseconds of a processor that the loop has used since it began.
+    ///   - waiting: the part of the spool's room that is taken by records which are not in the log database.
+    /// - Returns: the level, where it is another one than before.
+    package mutating func look(now: Int64, used: Int64, waiting: Double) -> Level? {
         let part = Double(used - usedAtLastLook) / Double(max(1, now - lastLook))
         lastLook = now
         usedAtLastLook = used
-        if isFirst, part > Self.most {
-            isFirst = false
-            return .stopGoingFirst
-        }
-        if !isFirst, part < Self.least {
-            isFirst = true
-            return .goFirst
-        }
-        return nil
+        let next = next(part: part, waiting: waiting)
+        guard next != level else { return nil }
+        level = next
+        return next
+    }
+
+    private func next(part: Double, waiting: Double) -> Level {
+        if waiting > (level == .amongOthers ? Self.caughtUp : Self.behind) { return .amongOthers }
+        if mayBeFirst, part < (level == .first ? Self.most : Self.least) { return .first }
+        return .beforeOthers
     }
 }
 
 extension EventLoop {
     func beginPrecedence() {
-        cgateway_go_before()
-        // Where real time is not allowed it is not asked for again.
-        guard cgateway_go_first() else { return }
-        state.pointee.precedence = LoopPrecedence(now: cgateway_monotonic_microseconds())
+        let mayBeFirst = cgateway_take_precedence(CGATEWAY_FIRST)
+        if !mayBeFirst { _ = cgateway_take_precedence(CGATEWAY_BEFORE_OTHERS) }
+        state.pointee.precedence = LoopPrecedence(
+            mayBeFirst: mayBeFirst, now: cgateway_monotonic_microseconds())
     }
 
     /// Once an iteration.
     @inline(__always)
     func keepPrecedence() {
         let now = state.pointee.clock.monotonic
-        guard let precedence = state.pointee.precedence, precedence.isDue(now: now) else { return }
-        switch state.pointee.precedence?.look(now: now, used: cgateway_thread_microseconds()) {
-        case .goFirst: _ = cgateway_go_first()
-        case .stopGoingFirst: cgateway_stop_going_first()
+        if state.pointee.precedence.isDue(now: now) { lookAtPrecedence(now: now) }
+    }
+
+    @inline(never)
+    private func lookAtPrecedence(now: Int64) {
+        let level = state.pointee.precedence.look(
+            now: now, used: cgateway_thread_microseconds(), waiting: spool.waitingPart)
+        switch level {
+        case .first: _ = cgateway_take_precedence(CGATEWAY_FIRST)
+        case .beforeOthers: _ = cgateway_take_precedence(CGATEWAY_BEFORE_OTHERS)
+        case .amongOthers: _ = cgateway_take_precedence(CGATEWAY_AMONG_OTHERS)
         case nil: break
         }
     }

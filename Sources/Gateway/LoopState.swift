@@ -7,8 +7,7 @@ struct LoopState {
     var requestIDs = RequestIDGenerator()
     var ready: ReadyQueue
 
-    /// Nil where the loop may not go first on the processor.
-    var precedence: LoopPrecedence?
+    var precedence = LoopPrecedence(mayBeFirst: false, now: 0)
 
     // MARK: What the current snapshot says
     /// Keeps alive what the unmanaged references below point to.

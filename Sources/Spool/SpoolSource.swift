@@ -278,6 +278,14 @@ final class SpoolSource: Sendable {
         }
     }
 
+    /// Of the room that is left beside the writer's segment and the spare one.
+    var waitingPart: Double {
+        let room = Int(settings.maximumBytesPerWriter.bytes) - 2 * segmentBytes
+        guard room > 0 else { return 0 }
+        let waiting = state.withLock { state in state.segments.dropLast().reduce(0) { $0 + $1.bytes } }
+        return Double(waiting) / Double(room)
+    }
+
     var statistics: SpoolStatistics {
         state.withLock { state in
             SpoolStatistics(

@@ -1,3 +1,4 @@
+import CSpool
 import CloudModel
 import Glibc
 import Synchronization
@@ -34,6 +35,8 @@ final class SpoolSynchroniser: @unchecked Sendable {
     }
 
     private func run() {
+        // By its name its share of the processor can be told from the rest of the process.
+        cspool_name_thread("gateway-spool")
         let retryTicks = max(1, 1_000_000 / interval.microseconds)
         var ticks: Int64 = 0
         while sleep.pass(interval) {

@@ -49,6 +49,10 @@ public final class SpoolWriter: @unchecked Sendable {
     /// Records refused and not yet written down as a `.lost` record.
     public var unreportedLosses: UInt64 { hot.pointee.lost?.count ?? 0 }
 
+    /// The part of the spool's room that is taken by full segments whose records have not been acknowledged. Takes a
+    /// lock for a moment.
+    public var waitingPart: Double { spool.waitingPart }
+
     /// Whether records of so many bytes together, at most a segment, will find room: what is asked before a request is
     /// served that must be recorded. Takes a lock only where the current segment is nearly full.
     @inline(__always)

@@ -72,7 +72,7 @@ enum House {
         Room("Handover", .outer, ["CHandover", "CloudModel", "Foundation", "Glibc", "Synchronization"]),
         // HTTP/2 framing does no input or output of its own, so it fits the loop.
         Room("CNghttp2", .shim),
-        // The processor's instruction for checksums.
+        // The processor's instruction for checksums, and the name of the spool's thread.
         Room("CSpool", .shim),
         Room("Spool", .outer, ["CSpool", "CloudModel", "Glibc", "Synchronization"]),
         Room(

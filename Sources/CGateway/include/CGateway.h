@@ -137,19 +137,21 @@ int cgateway_random(void *bytes, size_t count);
 // Raises the process's limit of open files as far as it may go; the limit then.
 int64_t cgateway_descriptor_limit(void);
 
-// Puts the calling thread before the others on the processor: what stores the books has much to do at once, and a
-// request must not wait for it. A nice value of -10, nine tenths of a processor that both want, where the superuser
-// or RLIMIT_NICE allows it; and short turns, so that it comes to its next one soon when it wakes (sched_setattr(2),
-// `sched_runtime`; Linux 6.12, older kernels take no notice). Another policy than the usual one is the operator's
-// choice, and stays.
-void cgateway_go_before(void);
+// How a thread stands to the others that want its processor.
+enum cgateway_precedence {
+    // As the process was started.
+    CGATEWAY_AMONG_OTHERS,
+    // A nice value of -10: nine tenths of a processor that both want.
+    CGATEWAY_BEFORE_OTHERS,
+    // Real time (SCHED_RR) of the lowest priority: the processor whenever it wants it.
+    CGATEWAY_FIRST,
+};
 
-// Gives the calling thread the processor whenever it wants it: real time (SCHED_RR), of the lowest priority. False
-// where neither the superuser nor RLIMIT_RTPRIO allows it, or the operator has chosen another policy than the usual.
-bool cgateway_go_first(void);
-
-// From real time back to what `cgateway_go_before` does.
-void cgateway_stop_going_first(void);
+// Sets how the calling thread stands. False where neither the superuser nor RLIMIT_NICE or RLIMIT_RTPRIO allows it, or
+// where the operator has chosen another policy than the usual one: that stays. But for CGATEWAY_FIRST, the thread gets
+// short turns in any case, so that it comes to its next one soon when it wakes (sched_setattr(2), `sched_runtime`;
+// Linux 6.12, older kernels take no notice).
+bool cgateway_take_precedence(enum cgateway_precedence precedence);
 
 // How much of a processor the calling thread has used.
 int64_t cgateway_thread_microseconds(void);

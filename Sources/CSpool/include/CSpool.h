@@ -15,4 +15,7 @@ uint32_t cspool_crc32c(uint32_t previous, const void *bytes, size_t count);
 // As above of two numbers, each as its eight bytes in little-endian order.
 uint32_t cspool_crc32c_of(uint64_t first, uint64_t second);
 
+// Names the calling thread for whoever looks at the process; at most 15 bytes.
+void cspool_name_thread(const char *name);
+
 #endif
