@@ -35,7 +35,6 @@ class Nginx(Proxy):
         bodies = "".join(
             f"  server {{ listen 127.0.0.1:{self.ports[job]}; location / {{ proxy_pass http://{job}; }} }}\n"
             for job in BODIES if job in backends)
-        entries = "\n".join(f"    '{key}' 'consumer-{place}';" for place, key in enumerate(keys))
         configuration = self.write("nginx.conf", f"""
 {''.join(f'load_module {module};{chr(10)}' for module in self.MODULES if self.counts())}worker_processes 1;
 daemon off;
@@ -51,23 +50,7 @@ http {{
   proxy_max_temp_file_size 0;
   proxy_set_header Connection "";
   proxy_set_header Host $host;
-{upstreams}  upstream duties {{
-    zone duties 64k;
-    {''.join(f'server 127.0.0.1:{port} max_conns=256; ' for port in backends['plain'])}
-    keepalive 128; keepalive_requests 1000000000;
-  }}
-{bodies}  map_hash_bucket_size 128;
-  map $http_x_api_key $consumer {{
-    default '';
-{entries}
-  }}
-  map $uri $is_login {{ default 0; /duties/login 1; }}
-  limit_conn_zone $consumer zone=in_flight:1m;
-  limit_req_zone $consumer zone=rate:1m rate=1000000r/s;
-  {'lua_shared_dict usage 1m;' if self.counts() else ''}
-  log_format usage '$request_id $consumer $msec $request_method $uri $status $request_length $bytes_sent '
-                   '$request_time $upstream_addr';
-  server {{
+{upstreams}{bodies}  server {{
     listen 127.0.0.1:{self.ports['plain']};
     location / {{ proxy_pass http://plain; }}
   }}
@@ -82,6 +65,29 @@ http {{
     ssl_certificate_key {self.key};
     location / {{ proxy_pass http://plain; }}
   }}
+{self.duties(backends['plain'], keys)}}}
+""")
+        self.launch([self.program, "-p", self.directory, "-c", configuration])
+        wait_for(self.name, lambda: all(answers(self.ports[job]) for job in self.jobs), self.process)
+
+    def duties(self, ports, keys):
+        entries = "\n".join(f"    '{key}' 'consumer-{place}';" for place, key in enumerate(keys))
+        return f"""  upstream duties {{
+    zone duties 64k;
+    {''.join(f'server 127.0.0.1:{port} max_conns=256; ' for port in ports)}
+    keepalive 128; keepalive_requests 1000000000;
+  }}
+  map_hash_bucket_size 128;
+  map $http_x_api_key $consumer {{
+    default '';
+{entries}
+  }}
+  map $uri $is_login {{ default 0; /duties/login 1; }}
+  limit_conn_zone $consumer zone=in_flight:1m;
+  limit_req_zone $consumer zone=rate:1m rate=1000000r/s;
+  {'lua_shared_dict usage 1m;' if self.counts() else ''}
+  log_format usage '$request_id $consumer $msec $request_method $uri $status $request_length $bytes_sent '
+                   '$request_time $upstream_addr';
   server {{
     listen 127.0.0.1:{self.ports['duties']};
     access_log {self.path('usage.log')} usage{self.buffering};
@@ -95,13 +101,7 @@ http {{
     if ($consumer = '') {{ return 401; }}
     location / {{ proxy_pass http://duties; }}
   }}
-}}
-""")
-        self.launch([self.program, "-p", self.directory, "-c", configuration])
-        wait_for(self.name, lambda: all(answers(self.ports[job]) for job in self.jobs), self.process)
-
-    def url(self, job):
-        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
+"""
 
     def version(self):
         said = subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stderr.strip()
@@ -151,9 +151,6 @@ class Caddy(Proxy):
                      configuration])
         wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
 
-    def url(self, job):
-        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
-
     def version(self):
         return subprocess.run([self.program, "version"], capture_output=True, text=True, check=False).stdout.strip()
 
@@ -166,6 +163,8 @@ class HAProxy(Proxy):
     def begin(self, backends, keys):
         self.ports = {job: free_port() for job in self.jobs}
         self.sink = LogSink(self.path("log.sock"), self.path("usage.log"))
+        limited = "".join(
+            f"  server duties{place} 127.0.0.1:{port} maxconn 256\n" for place, port in enumerate(backends["plain"]))
         groups = "".join(
             f"backend {job}\n  balance roundrobin\n"
             + "".join(f"  server {job}{place} 127.0.0.1:{port}\n" for place, port in enumerate(ports))
@@ -178,7 +177,7 @@ class HAProxy(Proxy):
 global
   nbthread 1
   maxconn {self.connections}
-  {'' if self.insists_on_files else 'no '}strict-limits
+  no strict-limits
   log {self.path('log.sock')} len 512 format raw local0
 defaults
   mode http
@@ -205,7 +204,8 @@ frontend front-duties
   http-request set-var(txn.consumer) req.hdr(x-api-key),map_str({entries})
   http-request deny deny_status 401 unless {{ var(txn.consumer) -m found }}
   http-request track-sc0 var(txn.consumer) table callers
-  http-request deny deny_status 429 if {{ sc_conn_cur(0,callers) gt 64 }} or {{ sc_http_req_rate(0,callers) gt 1000000 }}
+  http-request deny deny_status 429 if {{ sc_conn_cur(0,callers) gt 64 }}
+  http-request deny deny_status 429 if {{ sc_http_req_rate(0,callers) gt 1000000 }}
   http-request capture req.hdr(authorization) len 64 if {{ path /duties/login }}
   http-request del-header x-api-key
   log-format "%ID %[var(txn.consumer)] %Ts.%ms %HM %HP %ST %U %B %Ta %s"
@@ -214,12 +214,9 @@ backend callers
   stick-table type string len 32 size 1k store http_req_cnt,http_req_rate(1s),conn_cur,bytes_in_cnt,bytes_out_cnt
 backend duties
   balance roundrobin
-{''.join(f'  server duties{place} 127.0.0.1:{port} maxconn 256{chr(10)}' for place, port in enumerate(backends['plain']))}{fronts}{groups}""")
+{limited}{fronts}{groups}""")
         self.launch([self.program, "-f", configuration])
         wait_for(self.name, lambda: all(answers(port) for port in self.ports.values()), self.process)
-
-    def url(self, job):
-        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
 
     def version(self):
         output = subprocess.run([self.program, "-v"], capture_output=True, text=True, check=False).stdout

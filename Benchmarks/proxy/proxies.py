@@ -148,8 +148,6 @@ class Proxy:
     jobs = ("plain", "duties", "tls", "http2", *BODIES)
     # How many a peer may have, where it has to be told; cloudwright goes by the files that its process may have.
     connections = 4096
-    # Whether HAProxy ends where it has fewer files than two for each connection that it may have.
-    insists_on_files = True
 
     def __init__(self, directory, cpu):
         self.certificate, self.key, self.certificate_and_key = (
@@ -188,7 +186,7 @@ class Proxy:
         raise NotImplementedError
 
     def url(self, job):
-        raise NotImplementedError
+        return f"{'https' if job == 'tls' else 'http'}://127.0.0.1:{self.ports[job]}/{job}"
 
     def measured_processes(self):
         return [self.process.pid, *children(self.process.pid)]

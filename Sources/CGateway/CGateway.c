@@ -205,6 +205,12 @@ int64_t cgateway_thread_user_microseconds(void) {
     return (int64_t)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec;
 }
 
+int64_t cgateway_thread_microseconds(void) {
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
+}
+
 int cgateway_random(void *bytes, size_t count) {
     uint8_t *next = bytes;
     while (count > 0) {
@@ -286,12 +292,6 @@ bool cgateway_take_precedence(enum cgateway_precedence precedence) {
         syscall(SYS_sched_setattr, 0, &attributes, 0);
     }
     return false;
-}
-
-int64_t cgateway_thread_microseconds(void) {
-    struct timespec used;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
-    return (int64_t)used.tv_sec * 1000000 + used.tv_nsec / 1000;
 }
 
 int cgateway_start_thread(const char *name, void (*body)(void *), void *context, unsigned long *thread) {

@@ -79,7 +79,7 @@ extension EventLoop {
         counters.add(.retries, service: service.pointee.number)
     }
 
-    /// Answers for the instance: 502 or 504.
+    /// Answers for the instance: 502 or 504, or 503 where the gateway itself is short of something.
     func giveUp(_ client: Client, _ kind: ProblemKind) {
         releaseUpstream(client)
         releasePlace(client, .failed)

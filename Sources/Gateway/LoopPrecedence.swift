@@ -59,8 +59,8 @@ package struct LoopPrecedence {
 
 extension EventLoop {
     func beginPrecedence() {
-        let mayBeFirst = cgateway_take_precedence(CGATEWAY_FIRST)
-        if !mayBeFirst { _ = cgateway_take_precedence(CGATEWAY_BEFORE_OTHERS) }
+        let mayBeFirst = take(.first)
+        if !mayBeFirst { take(.beforeOthers) }
         state.pointee.precedence = LoopPrecedence(
             mayBeFirst: mayBeFirst, now: cgateway_monotonic_microseconds())
     }
@@ -76,11 +76,16 @@ extension EventLoop {
     private func lookAtPrecedence(now: Int64) {
         let level = state.pointee.precedence.look(
             now: now, used: cgateway_thread_microseconds(), waiting: spool.waitingPart)
+        if let level { take(level) }
+    }
+
+    /// False where the thread may not have it.
+    @discardableResult
+    private func take(_ level: LoopPrecedence.Level) -> Bool {
         switch level {
-        case .first: _ = cgateway_take_precedence(CGATEWAY_FIRST)
-        case .beforeOthers: _ = cgateway_take_precedence(CGATEWAY_BEFORE_OTHERS)
-        case .amongOthers: _ = cgateway_take_precedence(CGATEWAY_AMONG_OTHERS)
-        case nil: break
+        case .first: cgateway_take_precedence(CGATEWAY_FIRST)
+        case .beforeOthers: cgateway_take_precedence(CGATEWAY_BEFORE_OTHERS)
+        case .amongOthers: cgateway_take_precedence(CGATEWAY_AMONG_OTHERS)
         }
     }
 }

@@ -131,6 +131,9 @@ int64_t cgateway_wall_microseconds(void);
 // Processor time of the calling thread in user mode, in microseconds.
 int64_t cgateway_thread_user_microseconds(void);
 
+// All that it has used, the kernel's share for it included.
+int64_t cgateway_thread_microseconds(void);
+
 // Fills with random bytes from the kernel; 0 or -errno.
 int cgateway_random(void *bytes, size_t count);
 
@@ -152,9 +155,6 @@ enum cgateway_precedence {
 // short turns in any case, so that it comes to its next one soon when it wakes (sched_setattr(2), `sched_runtime`;
 // Linux 6.12, older kernels take no notice).
 bool cgateway_take_precedence(enum cgateway_precedence precedence);
-
-// How much of a processor the calling thread has used.
-int64_t cgateway_thread_microseconds(void);
 
 // Gives pages of the heap that hold nothing back to the kernel (malloc_trim(3)), which the allocator does by itself
 // only at the end of each of its arenas.
