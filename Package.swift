@@ -170,8 +170,8 @@ let package = Package(
         tests(
             "GatewayTests",
             [
-                "CTLSPeer", "Gateway", "CNghttp2", "CloudModel", "CloudPorts", "Credentials", "HTTP1", "LoadBalancing",
-                "ScalingListener", "AuditMonitor", "Spool", logging,
+                "CGateway", "CTLSPeer", "Gateway", "CNghttp2", "CloudModel", "CloudPorts", "Credentials", "HTTP1",
+                "LoadBalancing", "ScalingListener", "AuditMonitor", "Spool", logging,
             ]),
         .target(
             name: "CTLSPeer", path: "Tests/CTLSPeer",

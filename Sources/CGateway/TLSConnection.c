@@ -179,6 +179,9 @@ ssize_t cgateway_tls_receive(struct cgateway_tls *tls, void *buffer, size_t capa
     *more = false;
     if (tls->is_broken) return -ECONNRESET;
     size_t total = 0;
+    // Only what this call finds counts: more may have come since the socket was found empty before, and the event that
+    // told of it may have been handled already.
+    tls->is_drained = false;
     ERR_clear_error();
     while (total < capacity) {
         size_t count = 0;
