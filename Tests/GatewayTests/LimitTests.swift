@@ -190,6 +190,29 @@ extension GatewayTests {
             await fixture.stop()
         }
 
+        /// Two clients whose requests are with their instances take four of five files: a third waits for one of them,
+        /// and is not accepted to be refused for want of the file that its own request needs.
+        @Test func aClientWaitsWhileInstancesHaveTheFiles() async throws {
+            let mayAnswer = Tally()
+            let origin = try TestOrigin.http { _ in
+                try waitUntil("the test lets the instance answer") { mayAnswer.count > 0 }
+                return TestAnswer()
+            }
+            let fixture = try await GatewayFixture.serving(origin, limits: GatewayLimits(filesPerLoop: 5))
+            try await blocking {
+                let clients = try (0..<2).map { _ in try fixture.connect() }
+                let request = "GET / HTTP/1.1\r\nhost: web\r\n\r\n"
+                for client in clients { try client.write(request) }
+                try waitUntil("the instance has both") { origin.requests.count == 2 }
+                let third = try fixture.connect()
+                try third.write(request)
+                mayAnswer.add()
+                for client in clients { #expect(try client.readResponse()?.status == 200) }
+                #expect(try third.readResponse()?.status == 200)
+            }
+            await fixture.stop()
+        }
+
         /// A request for which there is no file left is refused, and its connection's file is free; the next is served.
         @Test func aRequestWithoutAFileForItsInstanceIsRefused() async throws {
             let mayAnswer = Tally()
