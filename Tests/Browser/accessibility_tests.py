@@ -9,10 +9,9 @@ with 1 where it finds anything serious or critical.
 
 import json
 import os
-import sys
 
-from runner import passed
-from surroundings import Consumer, Surroundings, eventually, expect
+from runner import main
+from surroundings import Consumer, eventually, expect
 from views import drawn, log_in, views
 
 checker = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../.build/axe/axe.min.js")
@@ -116,13 +115,5 @@ def states_and_dialogs(page, around):
 tests = [login_page, something_of_everything, every_view, states_and_dialogs, nothing_serious]
 
 
-def main():
-    around = Surroundings(sys.argv[1])
-    if not passed(tests, around, "accessibility-failure.png"):
-        return 1
-    print(f"{len(tests)} passed")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(tests, "accessibility-failure.png")

@@ -9,16 +9,15 @@ keys by consumer) and `screenshots` (a folder). Prints what was done; ends with 
 import json
 import os
 import signal
-import sys
 
 import pictures as pictures_of_documentation
 from books import bill_closed, bill_verified, bills_shown, credit_given
 from exchange import (configuration_applied, limit_lowered, metric_reported, names_offered, size_recommended,
                       usage_and_logins_exported, usage_reported)
-from runner import passed
+from runner import main
 from scaling import history_replayed, scaling_explained
 from second_factor import second_factor
-from surroundings import Consumer, Surroundings, eventually, expect
+from surroundings import Consumer, eventually, expect
 from views import drawn, views
 
 password = "a fine pass phrase"
@@ -382,14 +381,6 @@ tests = [first_login, code_asked_for, limit_raised, limit_lowered, failover_seen
          interactive_soon, rights_shown]
 
 
-def main():
-    around = Surroundings(sys.argv[1])
-    if not passed(tests, around, "failure.png"):
-        return 1
-    pictures_of_documentation.update(around.screenshots)
-    print(f"{len(tests)} passed")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(tests, "failure.png",
+         lambda around: pictures_of_documentation.update(around.screenshots))

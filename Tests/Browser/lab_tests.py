@@ -6,12 +6,11 @@ watches its virtual server move.
 SURROUNDINGS as for console_tests.py.
 """
 
-import sys
 import time
 
 from browser import Failure
-from runner import passed
-from surroundings import Surroundings, eventually, expect
+from runner import main
+from surroundings import eventually, expect
 from views import log_in
 
 
@@ -94,13 +93,5 @@ def watched(page, around, host, other):
 tests = [log_in, console_used, host_drained]
 
 
-def main():
-    around = Surroundings(sys.argv[1])
-    if not passed(tests, around, "lab-failure.png"):
-        return 1
-    print(f"{len(tests)} passed")
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    main(tests, "lab-failure.png")

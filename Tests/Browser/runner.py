@@ -1,9 +1,20 @@
 """Runs tests of pages one after another, in one browser."""
 
+import sys
 import time
 
 from browser import Browser, Failure, Page
-from surroundings import expect
+from surroundings import Surroundings, expect
+
+
+def main(tests, failure, afterwards=lambda around: None):
+    """Runs a program's tests, and `afterwards` where all passed; does not return."""
+    around = Surroundings(sys.argv[1])
+    if not passed(tests, around, failure):
+        sys.exit(1)
+    afterwards(around)
+    print(f"{len(tests)} passed")
+    sys.exit(0)
 
 
 def passed(tests, around, failure):
