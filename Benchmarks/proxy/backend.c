@@ -8,14 +8,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "program.h"
 
 enum { MAXIMUM_CONNECTIONS = 32768, BUFFER = 65536, LATE = 65536 };
 
@@ -33,17 +31,6 @@ static unsigned late_first, late_end;
 static int64_t delay;
 /* How many octets of the CRLF CRLF that ends a head each connection has seen. */
 static unsigned char matched[MAXIMUM_CONNECTIONS];
-
-static void die(const char *what) {
-    perror(what);
-    exit(1);
-}
-
-static int64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-}
 
 static void prepare_response(size_t body) {
     response = malloc(body + 512);

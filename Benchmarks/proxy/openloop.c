@@ -11,14 +11,12 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "program.h"
 
 enum { BUFFER = 65536, MAXIMUM_CONNECTIONS = 16384, GRACE_SECONDS = 5 };
 
@@ -45,17 +43,6 @@ static struct connection *connections;
 static int *idle, idle_count, set, reopened;
 static struct series good, refused;
 static long bad;
-
-static void die(const char *what) {
-    perror(what);
-    exit(1);
-}
-
-static int64_t now(void) {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
-}
 
 static void open_connection(int place) {
     struct connection *connection = &connections[place];

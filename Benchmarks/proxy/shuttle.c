@@ -7,13 +7,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "program.h"
 
 enum { MAXIMUM_CONNECTIONS = 32768, BUFFER = 65536 };
 
@@ -25,11 +24,6 @@ static struct rest {
     size_t start, end;
 } rests[MAXIMUM_CONNECTIONS];
 static int set;
-
-static void die(const char *what) {
-    perror(what);
-    exit(1);
-}
 
 static struct sockaddr_in loopback(int port) {
     return (struct sockaddr_in){
