@@ -248,7 +248,7 @@ class Cloudwright(Proxy):
     name = "cloudwright"
     remedy = "build it with `swift build -c release --product cloudwright`, or name it with --cloudwright"
 
-    # Of each service, where it is to have some: lines of `spec.constraints`.
+    # Of each service, instead of the usual ones: what `spec.constraints` has between its braces.
     constraints = ""
 
     def __init__(self, directory, cpu, program):
@@ -286,7 +286,7 @@ spec:
   access: {access}
   endpoints: [{endpoints}]
   loadBalancing: {{algorithm: round-robin, slowStart: 0s}}
-  constraints: {{{self.constraints}{duties and LIMITS}}}
+  constraints: {{{self.constraints or (duties and LIMITS)}}}
 {duties}""")
         for place, key in enumerate(keys):
             digest = hashlib.sha256(key.encode()).hexdigest()
