@@ -9,13 +9,15 @@ import LogDatabaseSQLite
 import PostgresFixture
 import Testing
 
-@Suite struct ScalingCommandTests {
+@Suite final class ScalingCommandTests {
     private let folder: URL
 
     init() throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("scaling-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     }
+
+    deinit { try? FileManager.default.removeItem(at: folder) }
 
     private func write(_ name: String, _ text: String) throws -> String {
         let file = folder.appendingPathComponent(name)

@@ -40,8 +40,13 @@ final class GatewayFixture: Sendable {
             timeouts: timeouts, accessLog: accessLog, traces: traces)
         var logger = Logger(label: "test")
         logger.logLevel = .critical
-        gateway = try Gateway(configuration: configuration, logger: logger)
-        try gateway.start()
+        do {
+            gateway = try Gateway(configuration: configuration, logger: logger)
+            try gateway.start()
+        } catch {
+            try? FileManager.default.removeItem(atPath: directory)
+            throw error
+        }
         port = gateway.boundEndpoints[0].port
     }
 

@@ -13,15 +13,17 @@ struct ImageFolderTests {
     private static let now = Timestamp(rfc3339: "2026-11-24T02:30:00Z")!
 
     /// A folder for images, and one beside it for what is sent.
-    private struct Bench {
-        var root: URL
-        var folder: ImageFolder
+    private final class Bench: Sendable {
+        let root: URL
+        let folder: ImageFolder
         var path: String { root.appending(path: "images").path }
 
         init(free: @escaping @Sendable (String) -> Int64 = { _ in 1 << 40 }) throws {
             root = FileManager.default.temporaryDirectory.appending(path: "images-\(UUID().uuidString)")
             folder = try ImageFolder(path: root.appending(path: "images").path, freeBytes: free)
         }
+
+        deinit { try? FileManager.default.removeItem(at: root) }
 
         var files: [String] { ((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []).sorted() }
 

@@ -15,29 +15,30 @@ extension Scenarios {
         private static let curl = "/usr/bin/curl"
 
         private static func platform() async throws -> (UpgradedPlatform, ScenarioContext) {
-            let certificate = try await certificate()
+            var certificate = CertificateFiles(certificateFile: "", keyFile: "")
             let own = try ScenarioPlatform { document in
+                let base = document.settings.dataDirectory + "-tls"
+                certificate = CertificateFiles(certificateFile: base + ".pem", keyFile: base + ".key")
                 document.settings.gateway.listeners.append(
                     GatewayListener(
                         Endpoint(address: "127.0.0.1", port: 0), tls: ListenerTLS(certificates: [certificate])))
                 document.configuration.services.removeAll { $0.id != "shop" }
                 document.configuration.failoverGroups.removeAll { $0.service != "shop" }
             }
+            try await make(certificate)
             let platform = try await UpgradedPlatform(own)
             return (platform, try await ScenarioContext(platform: platform.first))
         }
 
-        private static func certificate() async throws -> CertificateFiles {
-            let folder = FileManager.default.temporaryDirectory
-            let base = folder.appendingPathComponent("upgrade-\(UUID().uuidString)").path
+        private static func make(_ certificate: CertificateFiles) async throws {
             let (status, _) = try await OtherProgram.run(
                 "/usr/bin/openssl",
                 [
                     "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=shop.localhost", "-keyout", base + ".key", "-out", base + ".pem",
+                    "-subj", "/CN=shop.localhost", "-keyout", certificate.keyFile,
+                    "-out", certificate.certificateFile,
                 ])
             try #require(status == 0)
-            return CertificateFiles(certificateFile: base + ".pem", keyFile: base + ".key")
         }
 
         /// Keep-alive and new connections, HTTP/1 and HTTP/2, a long response and an administrator, over five upgrades.
