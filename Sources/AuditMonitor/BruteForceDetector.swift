@@ -25,6 +25,14 @@ public struct BruteForceDetector: Sendable {
         case address(String)
         /// Logins of one principal at one service.
         case principal(String, ServiceID)
+
+        /// Tells it from all others.
+        fileprivate var text: String {
+            switch self {
+            case .address(let address): "address/\(address)"
+            case .principal(let name, let service): "principal/\(service)/\(name)"
+            }
+        }
     }
 
     /// Guessing that goes on, or has ended.
@@ -53,13 +61,7 @@ public struct BruteForceDetector: Sendable {
         }
 
         /// The same for everybody who finds it in the same events.
-        public var id: String {
-            switch subject {
-            case .address(let address): "brute-force/address/\(address)/\(openedAt.microseconds)"
-            case .principal(let name, let service):
-                "brute-force/principal/\(service)/\(name)/\(openedAt.microseconds)"
-            }
-        }
+        public var id: String { "brute-force/\(subject.text)/\(openedAt.microseconds)" }
     }
 
     public enum Change: Hashable, Sendable {
@@ -163,9 +165,16 @@ public struct BruteForceDetector: Sendable {
         guard recent[subject] == nil, recent.count >= 2 * Self.mostSubjects else { return }
         recent = recent.filter { $0.value.last.map { now - $0.at < settings.window } ?? false }
         guard recent.count >= 2 * Self.mostSubjects else { return }
-        let byAge = recent.sorted {
-            ($0.value.last?.at ?? .epoch, "\($0.key)") < ($1.value.last?.at ?? .epoch, "\($1.key)")
+        // The texts decide between those of one moment, so that the same events keep the same counts.
+        typealias Aged = (at: Timestamp, text: String, subject: Subject)
+        var byAge: [Aged] = []
+        for (subject, failures) in recent {
+            byAge.append((at: failures.last?.at ?? .epoch, text: subject.text, subject: subject))
         }
-        for (subject, _) in byAge.prefix(Self.mostSubjects / 2) { recent[subject] = nil }
+        byAge.sort { (one: Aged, other: Aged) -> Bool in
+            if one.at != other.at { return one.at < other.at }
+            return one.text < other.text
+        }
+        for one in byAge.prefix(Self.mostSubjects / 2) { recent[one.subject] = nil }
     }
 }

@@ -15,6 +15,9 @@ extension GatewayTests {
             try #require(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0, &pair) == 0)
             let (ours, theirs) = (pair[0], pair[1])
             defer { for descriptor in [ours, theirs] { close(descriptor) } }
+            // A handshake that fails on one side ends on the other as well.
+            var limit = timeval(tv_sec: 10, tv_usec: 0)
+            setsockopt(theirs, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
             let server = try Server(ours, try certificates.make("web"))
             async let shaken = blocking { try TestTLS(descriptor: theirs, .init(versions: version...version)) }
             try await blocking { try server.shakeHands() }
