@@ -103,6 +103,15 @@ def processor_times(process_ids):
     return user / TICKS_PER_SECOND, system / TICKS_PER_SECOND
 
 
+def resident(process_ids):
+    """Octets of anonymous memory: what the processes hold for themselves; files and shared pages are left out."""
+    total = 0
+    for process_id in process_ids:
+        with open(f"/proc/{process_id}/status", encoding="ascii") as file:
+            total += sum(1024 * int(line.split()[1]) for line in file if line.startswith("RssAnon:"))
+    return total
+
+
 def thread_times(process_id, name):
     """Seconds that the threads with this name prefix have used, to the nanosecond."""
     total = 0

@@ -7,19 +7,11 @@ import Testing
 extension GatewayTests {
     /// The scaling listener on the path of a request.
     @Suite struct Admission {
-        /// Answers when the test lets it.
-        private static func held(_ gate: Tally) throws -> TestOrigin {
-            try TestOrigin.http { _ in
-                try waitUntil("the test lets the instance answer") { gate.count > 0 }
-                return TestAnswer(body: Array("ok".utf8))
-            }
-        }
-
         private static let request = "GET / HTTP/1.1\r\nhost: web\r\n\r\n"
 
         @Test func theRequestBeyondTheLimitIsToldWhy() async throws {
             let gate = Tally()
-            let origin = try Self.held(gate)
+            let origin = try TestOrigin.held(gate)
             let fixture = try await GatewayFixture.serving(origin) { service in
                 service.constraints.concurrentRequestsPerInstance = 1
                 service.constraints.queueLength = 0
@@ -75,7 +67,7 @@ extension GatewayTests {
 
         @Test func whoAsksToWaitIsServedWhenAPlaceFrees() async throws {
             let gate = Tally()
-            let origin = try Self.held(gate)
+            let origin = try TestOrigin.held(gate)
             let fixture = try await GatewayFixture.serving(origin, loops: 2) { service in
                 service.constraints.concurrentRequestsPerInstance = 1
                 service.constraints.queueLength = 0
@@ -100,7 +92,7 @@ extension GatewayTests {
 
         @Test func aWaitEnds() async throws {
             let gate = Tally()
-            let origin = try Self.held(gate)
+            let origin = try TestOrigin.held(gate)
             let fixture = try await GatewayFixture.serving(origin) { service in
                 service.constraints.concurrentRequestsPerInstance = 1
                 service.constraints.queueLength = 0

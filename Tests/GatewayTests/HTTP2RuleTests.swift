@@ -115,10 +115,7 @@ extension GatewayTests {
 
         @Test func noMoreStreamsThanTold() async throws {
             let gate = Tally()
-            let origin = try TestOrigin.http { _ in
-                try waitUntil("the test lets the instance answer") { gate.count > 0 }
-                return TestAnswer(body: Array("ok".utf8))
-            }
+            let origin = try TestOrigin.held(gate)
             let fixture = try await GatewayFixture.serving(origin)
             try await blocking {
                 let client = try HTTP2Connection(port: fixture.port)

@@ -165,10 +165,7 @@ extension GatewayTests {
 
         @Test func theFourthRequestIsRefusedAsOverHTTP1() async throws {
             let gate = Tally()
-            let origin = try TestOrigin.http { _ in
-                try waitUntil("the test lets the instance answer") { gate.count > 0 }
-                return TestAnswer(body: Array("ok".utf8))
-            }
+            let origin = try TestOrigin.held(gate)
             let fixture = try await GatewayFixture.serving(origin) { service in
                 service.constraints.concurrentRequestsPerInstance = 3
                 service.constraints.queueLength = 0
@@ -272,10 +269,7 @@ extension GatewayTests {
 
         @Test func drainingLetsStreamsEnd() async throws {
             let gate = Tally()
-            let origin = try TestOrigin.http { _ in
-                try waitUntil("the test lets the instance answer") { gate.count > 0 }
-                return TestAnswer(body: Array("ok".utf8))
-            }
+            let origin = try TestOrigin.held(gate)
             let fixture = try await GatewayFixture.serving(origin)
             let client = try HTTP2Connection(port: fixture.port)
             try await blocking {

@@ -194,10 +194,7 @@ extension GatewayTests {
         /// and is not accepted to be refused for want of the file that its own request needs.
         @Test func aClientWaitsWhileInstancesHaveTheFiles() async throws {
             let mayAnswer = Tally()
-            let origin = try TestOrigin.http { _ in
-                try waitUntil("the test lets the instance answer") { mayAnswer.count > 0 }
-                return TestAnswer()
-            }
+            let origin = try TestOrigin.held(mayAnswer)
             let fixture = try await GatewayFixture.serving(origin, limits: GatewayLimits(filesPerLoop: 5))
             try await blocking {
                 let clients = try (0..<2).map { _ in try fixture.connect() }
@@ -216,10 +213,7 @@ extension GatewayTests {
         /// A request for which there is no file left is refused, and its connection's file is free; the next is served.
         @Test func aRequestWithoutAFileForItsInstanceIsRefused() async throws {
             let mayAnswer = Tally()
-            let origin = try TestOrigin.http { _ in
-                try waitUntil("the test lets the instance answer") { mayAnswer.count > 0 }
-                return TestAnswer()
-            }
+            let origin = try TestOrigin.held(mayAnswer)
             let fixture = try await GatewayFixture.serving(origin, limits: GatewayLimits(filesPerLoop: 5))
             try await blocking {
                 let clients = try (0..<4).map { _ in try fixture.connect() }

@@ -49,10 +49,7 @@ extension GatewayTests {
 
         @Test func requestsInFlightEndWhereTheyAre() async throws {
             let gate = Tally()
-            let origin = try TestOrigin.http { _ in
-                try waitUntil("the test lets the instance answer") { gate.count > 0 }
-                return TestAnswer(body: Array("late".utf8))
-            }
+            let origin = try TestOrigin.held(gate, body: "late")
             let other = try TestOrigin.echo()
             let fixture = try await GatewayFixture.serving(origin)
             let answer = Task {

@@ -70,6 +70,14 @@ final class TestOrigin: @unchecked Sendable {
         }
     }
 
+    /// 200 for each request, once the test lets it answer by adding to the gate.
+    static func held(_ gate: Tally, body: String = "ok") throws -> TestOrigin {
+        try http { _ in
+            try waitUntil("the test lets the instance answer") { gate.count > 0 }
+            return TestAnswer(body: Array(body.utf8))
+        }
+    }
+
     /// 200 with the request's body, or with a word where it has none.
     static func echo() throws -> TestOrigin {
         try http { TestAnswer(body: $0.body.isEmpty ? Array("hello".utf8) : $0.body) }

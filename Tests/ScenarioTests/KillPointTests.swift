@@ -56,7 +56,7 @@ extension Scenarios {
                 let journal = own.directory.appendingPathComponent("journal-\(round)")
                 let environment = [
                     "LD_PRELOAD": library.path, "KILLPOINTS_LOG": log.path, "KILLPOINTS_AT": "\(point)",
-                    "KILLPOINTS_DIRECTORY": own.directory.appendingPathComponent("data").path,
+                    "KILLPOINTS_DIRECTORY": own.dataDirectory,
                 ]
                 // Nil where the point came during the start.
                 if let doomed = try? await own.start(environment: environment) {

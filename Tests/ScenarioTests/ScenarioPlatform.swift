@@ -12,6 +12,7 @@ import Testing
 struct ScenarioPlatform {
     let directory: URL
     let configuration: URL
+    var dataDirectory: String { directory.appendingPathComponent("data").path }
 
     /// Makes the directory and the configuration; `change` may change the scenarios' cloud.
     init(_ change: (inout ConfigurationDocument) -> Void = { _ in }) throws {
@@ -19,8 +20,7 @@ struct ScenarioPlatform {
             .appendingPathComponent("cloudwright-scenario-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         configuration = directory.appendingPathComponent("cloud.yaml")
-        var document = ScenarioCloud.document(
-            sampleService: Programs.sampleService.path, dataDirectory: directory.appendingPathComponent("data").path)
+        var document = ScenarioCloud.document(sampleService: Programs.sampleService.path, dataDirectory: dataDirectory)
         change(&document)
         try ScenarioCloud.write(document, to: configuration)
     }

@@ -15,19 +15,21 @@ extension Scenarios {
         private static let curl = "/usr/bin/curl"
 
         private static func platform() async throws -> (UpgradedPlatform, ScenarioContext) {
-            var certificate = CertificateFiles(certificateFile: "", keyFile: "")
             let own = try ScenarioPlatform { document in
-                let base = document.settings.dataDirectory + "-tls"
-                certificate = CertificateFiles(certificateFile: base + ".pem", keyFile: base + ".key")
+                let certificate = certificate(beside: document.settings.dataDirectory)
                 document.settings.gateway.listeners.append(
                     GatewayListener(
                         Endpoint(address: "127.0.0.1", port: 0), tls: ListenerTLS(certificates: [certificate])))
                 document.configuration.services.removeAll { $0.id != "shop" }
                 document.configuration.failoverGroups.removeAll { $0.service != "shop" }
             }
-            try await make(certificate)
+            try await make(certificate(beside: own.dataDirectory))
             let platform = try await UpgradedPlatform(own)
             return (platform, try await ScenarioContext(platform: platform.first))
+        }
+
+        private static func certificate(beside folder: String) -> CertificateFiles {
+            CertificateFiles(certificateFile: folder + ".pem", keyFile: folder + ".key")
         }
 
         private static func make(_ certificate: CertificateFiles) async throws {
